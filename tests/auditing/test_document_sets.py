@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.auditing.small_folders import texts
+from tests.tasks.text.files import each_file, written
 
 from rote.auditing import document_sets
 from rote.auditing.document_sets import (
@@ -22,12 +23,6 @@ from rote.auditing.document_sets import (
 from rote.core.progress import no_progress
 
 TEXTS = texts(0)
-
-
-def written(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
 
 
 def json_lines(rows: Sequence[object]) -> bytes:
@@ -140,7 +135,6 @@ def test_two_formats_of_the_same_bytes_are_two_audits(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "none.jsonl": (None, "there is no file"),
     "text.csv": (b"a\n", r"text.csv, line 1 has no 'text', it holds \['a'\]: give --field"),
     "latin.txt": (b"fine\nna\xefve\n", "line 2: .*byte 7"),
     "torn.jsonl": (b'{"text": "a"}\n{"text": \n', "torn.jsonl, line 2 is not JSON"),
@@ -155,14 +149,19 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_files_that_hold_no_documents_are_refused(tmp_path: Path, name: str) -> None:
-    content, message = REFUSED[name]
-    path, other = tmp_path / name, written(tmp_path / "members.jsonl", json_lines(TEXTS))
-    if content is not None:
-        path.write_bytes(content)
+@each_file(REFUSED)
+def test_files_that_hold_no_documents_are_refused(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    other = written(tmp_path / "members.jsonl", json_lines(TEXTS))
     with pytest.raises(ValueError, match=message):
-        members(other, path)
+        members(other, written(tmp_path / name, content))
+
+
+def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    other = written(tmp_path / "members.jsonl", json_lines(TEXTS))
+    with pytest.raises(ValueError, match="there is no file"):
+        members(other, tmp_path / "none.jsonl")
 
 
 def test_rows_without_the_field_and_tokens_that_the_model_lacks(tmp_path: Path) -> None:

@@ -3,14 +3,19 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from tests.conftest import COMPOSER, TINY
+from tests.site.planted import plant
 
+from rote.cli.main import main
 from rote.cluster import snapshot
-from rote.cluster.snapshot import pack_snapshots, take_snapshot
+from rote.cluster.snapshot import pack_snapshots, take_snapshot, unpack_snapshots
 from rote.core import provenance
+from rote.ledger.spec import Spec
 
 MINE = "def answer():\n    return {}\n"
 
@@ -76,7 +81,79 @@ def test_copies_that_nobody_uses_become_one_file_each(tmp_path: Path, own: Path)
     with ZipFile(folder / f"{taken.digest}.zip") as packed:
         assert {name: packed.read(name) for name in packed.namelist()} == written
     assert pack_snapshots(folder) == 0
-    assert take_snapshot(folder, [own]) == taken  # equal code that is sent later is copied again
+    assert unpack_snapshots(folder) == (1, [])
+    assert {name: (taken.folder / name).read_bytes() for name in files(taken.folder)} == written
+    assert {path.name for path in folder.iterdir()} == {taken.digest}
+    assert take_snapshot(folder, [own]) == taken
+    assert unpack_snapshots(folder) == (0, [])
+
+
+@pytest.mark.parametrize("step", ["shutil.rmtree", "pathlib.Path.rename", "os.sync"])
+def test_packing_and_unpacking_that_are_killed_lose_no_file(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    folder = tmp_path / "code"
+    copy = take_snapshot(folder, [own]).folder
+    written = {name: (copy / name).read_bytes() for name in files(copy)}
+
+    def killed(path: Path | None = None, *_: object, **__: object) -> None:
+        if step == "shutil.rmtree":
+            if path is None or not path.exists():
+                return
+            (path / "code.json").unlink()  # in the middle of it
+        raise KeyboardInterrupt
+
+    acts = (pack_snapshots, unpack_snapshots)
+    for act in acts:
+        with monkeypatch.context() as patched:
+            patched.setattr(step, killed)
+            with suppress(KeyboardInterrupt):
+                act(folder)
+    for act in acts:
+        act(folder)
+    assert {name: (copy / name).read_bytes() for name in files(copy)} == written
+
+
+def test_a_packed_copy_that_cannot_be_read_stays_and_the_others_are_restored(
+    tmp_path: Path, own: Path
+) -> None:
+    folder = tmp_path / "code"
+    for number in range(3):
+        (own / "mine.py").write_text(MINE.format(number))
+        take_snapshot(folder, [own])
+    pack_snapshots(folder)
+    torn, escaping, _ = sorted(folder.iterdir())
+    data = bytearray(torn.read_bytes())
+    data[len(data) // 2] ^= 1
+    torn.write_bytes(data)
+    with ZipFile(escaping, "a") as packed:
+        packed.writestr("../evil.py", "evil = 1")
+    number, damaged = unpack_snapshots(folder)
+    assert number == 1
+    assert [line.partition(" is damaged")[0] for line in damaged] == [str(torn), str(escaping)]
+    assert torn.exists()
+    assert not (folder / "evil.py").exists()
+
+
+def test_the_command_archives_and_restores_runs_with_their_code(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = tmp_path / "outputs"
+    monkeypatch.setenv("ROTE_OUTPUTS", str(outputs))
+    plant(outputs, Spec.from_config(COMPOSER.config(list(TINY))), name="many", num_runs=2)
+    code = outputs / "sweeps" / "many" / "code"
+    taken = take_snapshot(code, [own])
+    before = {name: (outputs / name).read_bytes() for name in files(outputs)}
+    assert main(["archive", "many"]) == 0
+    assert files(code) == {f"{taken.digest}.zip"}
+    assert main(["archive", "many", "--restore"]) == 0
+    after = files(outputs) - {"archives/lock", "sweeps/many/lock"}
+    assert {name: (outputs / name).read_bytes() for name in after} == before
+    assert "1 copies of the code restored" in capsys.readouterr().out
+    pack_snapshots(code)
+    (code / f"{taken.digest}.zip").write_bytes(b"PK")
+    assert main(["archive", "many", "--restore"]) == 2
+    assert f"{taken.digest}.zip is damaged: File is not a zip file" in capsys.readouterr().err
 
 
 def test_the_copy_is_imported_and_names_the_commit(tmp_path: Path, own: Path) -> None:

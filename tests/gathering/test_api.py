@@ -72,6 +72,17 @@ def test_sweeps_runs_curves_and_arrays_are_those_of_rote_results(client: Client)
     assert np.array_equal(np.array(values, np.float32), array)
 
 
+def test_runs_are_those_of_the_served_folder_whatever_the_environment_names(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Spec.from_config(COMPOSER.config(list(TINY)))
+    other = plant(tmp_path, base, name="many", num_runs=2, length=5)
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
+    served = client.get("sweeps/many/runs")[1]["rows"]
+    assert [row["run_id"] for row in served] == client.get("sweeps/many")[1]["run_ids"]
+    assert not {row["run_id"] for row in served} & set(other.run_ids)
+
+
 def test_the_manifest_is_the_file(client: Client, outputs: Path) -> None:
     assert client.get("sweeps/many/manifest")[0] == 404
     folder = outputs / "reports" / "many"

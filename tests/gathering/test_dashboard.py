@@ -58,6 +58,24 @@ def test_bars_and_curves_are_means_with_least_and_most_over_seeds(outputs: Path)
     found = [curve["series"][0][name][-1] for name in ("least", "mean", "most")]
     assert found == pytest.approx([min(ends), np.mean(ends), max(ends)], rel=1e-6)
     assert len(curve["series"][0]["x"]) == 100
+    mean = "Mean of 3 seeds; {} from the least to the greatest."
+    assert curve["caption"] == mean.format("the band reaches")
+    by_setting = shown["memorised (bits per parameter) by setting"]["caption"]
+    assert by_setting == mean.format("whiskers reach")
+    by_format = shown["memorised (bits per parameter) by format"]["caption"]
+    assert by_format == by_setting.replace("3 seeds", "12 runs")
+    assert page.count(f'<p class="setting">{curve["caption"]}</p>'.encode()) == 9
+
+
+def test_a_single_seed_has_no_band_and_no_caption(tmp_path: Path, outputs: Path) -> None:
+    base = Spec.from_config(COMPOSER.config(list(TINY)))
+    plant(outputs, base, name="alone", num_runs=4, length=5)
+    page = dashboard_page("alone")
+    panels = [panel for each in data_of(page)["sections"] for panel in each["panels"]]
+    curves = [panel for panel in panels if panel["kind"] == "curve"]
+    assert {panel["caption"] for panel in curves} == {""}
+    assert {one["num_runs"] for panel in curves for one in panel["series"]} == {1}
+    assert b"seeds;" not in page.split(b"<script")[0]
 
 
 def test_the_command_writes_one_file_and_prints_its_path(

@@ -168,7 +168,7 @@ def test_a_task_of_ones_own_is_trained_as_it_was_when_it_was_sent(bench: Bench) 
     assert "own helper of version 1" in log.read_text()
     assert run.record().entropy_bits == 8 * 4 * 4  # sequences, tokens of the first half, bits each
     until(lambda: not bench.live(name), 20)
-    assert "1 copies of the code packed" in bench.rote("archive", name)
+    assert "1 copies of the code archived" in bench.rote("archive", name)
     assert [path.name for path in code.parent.iterdir()] == [f"{code.name}.zip"]
 
 

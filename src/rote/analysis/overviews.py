@@ -18,7 +18,6 @@ DATA = "data_bits_per_parameter"  # data over capacity, before a report knows th
 SETTING = "setting"  # equal for runs that differ only in their seeds
 STEP, TOKENS, EPOCHS = "step", "tokens", "epochs"
 PROGRESS = (STEP, TOKENS, EPOCHS)  # x axes of curves
-OVER_SEEDS = "Mean over the seeds of a setting, and their least and most."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +75,8 @@ def panel_sections(overview: Overview, is_known: Callable[[str], bool]) -> list[
     )
     while_training = tuple(Panel(kind="curve", x=x, y=y) for x, y in curves)
     return [
-        PanelSection(title=overview.title, text=f"{overview.text} {OVER_SEEDS}", panels=results),
-        PanelSection(title="While training", text=OVER_SEEDS, panels=while_training),
+        PanelSection(title=overview.title, text=overview.text, panels=results),
+        PanelSection(title="While training", text="", panels=while_training),
     ]
 
 

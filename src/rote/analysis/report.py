@@ -86,7 +86,9 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
         name=name,
         question=question,
         content=content,
-        closing=reproduce([f"rote sweep {name}", f"rote report {name}"], REPRODUCE_NOTE),
+        closing=reproduce(
+            [f"rote sweep {name}", f"rote report {name}"], REPRODUCE_NOTE, results.code_versions
+        ),
         sources=_sources(content, results),
         folder=folder,
         besides={},
@@ -157,9 +159,10 @@ def page_files(
     }
 
 
-def reproduce(commands: Sequence[str], note: str = "") -> Section:
+def reproduce(commands: Sequence[str], note: str = "", warning: str = "") -> Section:
     """Return a section with the commands that reproduce a page; ``note`` is HTML."""
     blocks: list[Block] = [Commands(lines=commands), Text(words=note, is_html=True)]
+    blocks += [Text(words=f"These runs were {warning}.", is_warning=True)] if warning else []
     return Section(title="How to reproduce", blocks=blocks)
 
 

@@ -62,6 +62,7 @@ class Results:
     open_corpus: Callable[[str], Corpus]  # opens a corpus by its id
     progress: Progress = no_progress  # receives the progress of a long report
     commits: Sequence[str] = ()  # by which the runs were trained
+    code_versions: str = ""  # a line if several versions of the code trained the runs
     trained_until: str = ""  # the day on which the last of them began, as 2026-11-30
 
 

@@ -169,7 +169,7 @@ def _launch(
     launched = launch(plan, outputs, mode)
     if launched.job_ids:
         console.print(f"{launched.num_runs} runs in {_jobs(launched.job_ids)}")
-        if (num_versions := len(list((folder / CODE).glob("[!.]*")))) > 1:
+        if (num_versions := len({path.stem for path in (folder / CODE).glob("[!.]*")})) > 1:
             console.print(f"version {num_versions} of the code in this sweep; each run records its")
     if launched.detached and not wait:
         if not launched.job_ids:

@@ -145,6 +145,8 @@ def report(
     console = screen()
     if missing := len(plan.specs) - results.table.height:
         console.print(f"{missing} of {len(plan.specs)} runs are not in it", style="yellow")
+    if results.code_versions:
+        console.print(results.code_versions, style="yellow", soft_wrap=True)
     for line in written.headlines:
         console.print(line)
     console.print(f"{written.page}", soft_wrap=True)

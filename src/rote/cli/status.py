@@ -27,6 +27,7 @@ from rote.cluster.status import (
     states,
     sweep_status,
     tail,
+    trained_versions,
     varying_keys,
 )
 from rote.io.outputs import outputs_folder
@@ -120,6 +121,8 @@ def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None
     _print_last_lines(console, outputs, runs, jobs)
     _print_held(console, jobs)
     console.print(f"{plan.name}: {_tally(count(runs))}")
+    if versions := trained_versions(plan, Store(outputs)):
+        console.print(versions, style="yellow", soft_wrap=True)
     _print_stop(console, plan, outputs)
 
 

@@ -140,12 +140,12 @@ def archive(
 ) -> int:
     """Pack the folders of finished runs into shards of 1,000, which every command reads.
 
-    Copies of the code that no job uses any more become one file each. Raises ValueError for runs
-    that cannot be restored, once the others are.
+    Copies of the code that no job uses any more become one file each. Raises ValueError for what
+    cannot be restored, once the rest is.
     """
     from rote.cli.progress import Bar
     from rote.cli.screen import print_json, screen
-    from rote.cluster.launching import pack_code
+    from rote.cluster.launching import pack_code, unpack_code
     from rote.cluster.plan import load_plan
     from rote.io.outputs import outputs_folder
     from rote.io.read import require_no_damage
@@ -157,17 +157,19 @@ def archive(
     with Bar() as progress:
         if restore:
             moved = packing.restore(store, plan.name, progress)
+            num_copies, torn = unpack_code(outputs, plan.name)
         else:
             moved = packing.pack(store, plan.name, plan.run_ids, progress)
+            num_copies, torn = pack_code(outputs, plan.name), []
     if json:
         print_json({"name": plan.name, "num_runs": moved.num_runs, "left": moved.left})
     console = screen()
     verb = "restored" if restore else "archived"
     console.print(f"{plan.name}: {moved.num_runs} runs {verb}, {len(moved.left)} left")
+    if num_copies:
+        console.print(f"{num_copies} copies of the code {verb}")
     if restore:
-        require_no_damage(moved.left)
-    elif num_copies := pack_code(outputs, plan.name):
-        console.print(f"{num_copies} copies of the code packed")
+        require_no_damage([*moved.left, *torn])
     for line in moved.left[:SHOWN_RUNS]:
         console.print(f"  {line}", soft_wrap=True)
     return 0

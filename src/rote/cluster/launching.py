@@ -17,7 +17,14 @@ from rote.cluster.journal import SENT, Journal
 from rote.cluster.liveness import SentJob, last_attempt, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
 from rote.cluster.preemption import CANCELLED
-from rote.cluster.snapshot import CODE, LIVE, SNAPSHOT, pack_snapshots, take_snapshot
+from rote.cluster.snapshot import (
+    CODE,
+    LIVE,
+    SNAPSHOT,
+    pack_snapshots,
+    take_snapshot,
+    unpack_snapshots,
+)
 from rote.cluster.status import Jobs, newest, states
 from rote.cluster.submission import reconcile, take_back
 from rote.config.build import build
@@ -117,6 +124,13 @@ def pack_code(outputs: Path, name: str) -> int:
         if not live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS):
             return pack_snapshots(journal.folder / CODE)
     return 0
+
+
+def unpack_code(outputs: Path, name: str) -> tuple[int, list[str]]:
+    """Unpack the copies of the code; return how many, and why others stay packed."""
+    journal = Journal(sweep_folder(outputs, name))
+    with _alone(journal):
+        return unpack_snapshots(journal.folder / CODE)
 
 
 def cancel(outputs: Path, name: str) -> list[SentJob]:

@@ -11,19 +11,24 @@ may come from a stranger, and jobs import it. `rote archive` makes one file of e
 import os
 import shutil
 import sysconfig
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from rote.config.folders import CONF, PACKAGE, SWEEPS, conf_folder, sweeps_folder
 from rote.core.provenance import SNAPSHOT_FILE, code
-from rote.io.write import canonical_json, readable_json, sha256
+from rote.io.read import Damaged, open_regular, require_inside
+from rote.io.write import canonical_json, readable_json, sha256, write_with
 
 SNAPSHOT, LIVE = "snapshot", "live"
 CODE = "code"  # in a sweep's folder
 DIGITS = 16
+# Raised by zipfile for damage of any byte, and by our own checks.
+UNREADABLE = (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 MOST_BYTES = 64 << 20  # of a user's own modules: more is data that belongs elsewhere
 
 
@@ -75,13 +80,45 @@ def pack_snapshots(folder: Path) -> int:
     """
     copies = [path for path in folder.glob("[!.]*") if path.is_dir()]
     for copy in copies:
-        beside = folder / f".{copy.name}.zip"
-        with ZipFile(beside, "w", ZIP_DEFLATED) as packed:
-            for path in _inside(copy):
-                packed.write(path, path.relative_to(copy))
-        beside.replace(copy.with_name(f"{copy.name}.zip"))
-        shutil.rmtree(copy)
+        write_with(copy.with_name(f"{copy.name}.zip"), partial(_write_zip, copy))
+        going = _beside(copy)  # renamed first: part of a copy would be packed as if it were all
+        copy.rename(going)
+        shutil.rmtree(going)
     return len(copies)
+
+
+def unpack_snapshots(folder: Path) -> tuple[int, list[str]]:
+    """Write the copies that `pack_snapshots` packed back, byte for byte, and remove the zip files.
+
+    Returns how many there were, and why others stay packed.
+    """
+    sound, damaged = [], []
+    for path in sorted(folder.glob("[!.]*.zip")):
+        copy = path.with_suffix("")
+        try:
+            with open_regular(path) as stream, ZipFile(stream) as packed:
+                files = {name: packed.read(name) for name in packed.namelist()}
+            for name in files:
+                require_inside(copy, copy / name)
+            if not copy.exists():
+                _write(copy, files)
+            files.pop(SNAPSHOT_FILE, None)
+            _require_unchanged(copy, files)
+        except UNREADABLE as error:
+            damaged.append(str(Damaged(path, error, "move it away: launches copy the code anew")))
+        else:
+            sound.append(path)
+    if sound:
+        os.sync()  # all files are on disk before the zip files go
+    for path in sound:
+        path.unlink()
+    return len(sound), damaged
+
+
+def _write_zip(copy: Path, path: Path) -> None:
+    with ZipFile(path, "w", ZIP_DEFLATED) as packed:
+        for file in _inside(copy):
+            packed.write(file, file.relative_to(copy))
 
 
 def _files(own_modules: Sequence[Path], targets: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -150,8 +187,7 @@ def _below(name: str, folder: Path, files: Iterable[Path]) -> Iterator[tuple[str
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write beside the place and rename once; of two launchers one is the first."""
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = _beside(folder)
     for name, data in files.items():
         path = beside / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,6 +199,13 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(beside)
         if not folder.exists():
             raise
+
+
+def _beside(folder: Path) -> Path:
+    """Return a hidden path beside a copy, where nothing is."""
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    return beside
 
 
 def _require_unchanged(folder: Path, files: Mapping[str, bytes]) -> None:

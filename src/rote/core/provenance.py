@@ -9,6 +9,8 @@ import os
 import platform
 import socket
 import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +20,7 @@ PACKAGES = ("rote", "torch", "lightning", "hydra-core", "omegaconf", "submitit",
 SNAPSHOT_FILE = "code.json"  # beside src/ of a copy: see `rote.cluster.snapshot`
 ROOT = Path(__file__).parents[3]
 JOB_VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT")
+DIGITS, SHOWN_VERSIONS = 7, 4  # of a commit or digest that people read; of versions in one line
 
 
 def provenance() -> dict[str, Any]:
@@ -39,6 +42,31 @@ def code() -> dict[str, str | None]:
         "uncommitted_digest": uncommitted_digest(),
         "snapshot": _noted().get("snapshot"),
     }
+
+
+def code_versions(circumstances: Iterable[Mapping[str, Any]]) -> str:
+    """Return a line if these runs were trained by several versions of the code; else no words.
+
+    Runs of equal snapshots have one version, whatever the commit. A run without a snapshot has the
+    version of a run with its commit and changes; outside a checkout that of the package.
+    """
+    runs = [(_state_of_code(run), run.get("snapshot")) for run in circumstances]
+    copies = {state: copy for state, copy in runs if copy}
+    names = {copy: f"{state}, copy {copy[:DIGITS]}" for state, copy in runs if copy}
+    tally = Counter(copy or copies.get(state, state) for state, copy in runs)
+    if len(tally) < 2:
+        return ""
+    listed = [f"{names.get(each, each)} ({number:,} runs)" for each, number in tally.most_common()]
+    more = [f"{len(listed) - SHOWN_VERSIONS} more"] * (len(listed) > SHOWN_VERSIONS)
+    shown = "; ".join([*listed[:SHOWN_VERSIONS], *more])
+    return f"trained by {len(tally)} versions of the code: {shown}"
+
+
+def _state_of_code(run: Mapping[str, Any]) -> str:
+    if not (commit := run.get("commit")):
+        return f"rote {run.get('versions', {}).get('rote')}"
+    changes = run.get("uncommitted_digest")
+    return f"commit {commit[:DIGITS]}" + (f" with changes {changes[:DIGITS]}" if changes else "")
 
 
 @cache

@@ -58,7 +58,7 @@ class Api:
             case []:
                 return {**self._sweep(name), "run_ids": load_plan(self.outputs, name).run_ids}
             case ["runs"]:
-                results = SweepResults(name)
+                results = SweepResults(name, outputs=self.outputs)
                 return {"axes": results.axes, "rows": results.runs.to_dicts()}
             case ["manifest"]:
                 path = self.outputs / "reports" / name / "manifest.json"

@@ -26,7 +26,8 @@ POINTS_OF_A_CURVE = 200  # a screen resolves no more
 def dashboard_page(name: str, kind: str | None = None, progress: Progress = no_progress) -> bytes:
     """Return a page that loads nothing: the panels of ``kind``, by default of the sweep's own.
 
-    Bars and curves are means over the seeds of a setting, with their least and most. Panels for
+    Bars and curves are means over the seeds of a setting, with their least and most: an interval of
+    the mean of two or three seeds would be many times as wide, and hide the curves. Panels for
     which no run has numbers are left out. Raises ValueError for a sweep that was not launched, has
     no finished run, or has damaged ones.
     """
@@ -62,7 +63,7 @@ class Drawing:
     def panel(self, panel: Panel) -> dict[str, Any]:
         """Return titles, scales, and series; none where no run has the numbers."""
         make = {"points": self._points, "bars": self._bars, "curve": self._curves}[panel.kind]
-        is_curve = panel.kind == "curve"
+        is_curve, series = panel.kind == "curve", make(panel)
         return {
             "kind": panel.kind,
             "title": panel.title,
@@ -71,7 +72,8 @@ class Drawing:
             "logX": is_curve or (panel.kind == "points" and is_count(panel.x)),
             "logY": panel.kind == "points" and is_count(panel.y),
             "form": metric_of(panel.y).form,
-            "series": make(panel),
+            "caption": _caption(panel, [each.get("num_runs", 1) for each in series]),
+            "series": series,
         }
 
     def _points(self, panel: Panel) -> list[dict[str, Any]]:
@@ -145,6 +147,18 @@ def _common(places: Sequence[Floats]) -> list[float]:
     within = np.unique(np.concatenate([each[(each >= low) & (each <= high)] for each in places]))
     every = np.linspace(0, len(within) - 1, min(len(within), POINTS_OF_A_CURVE)).round()
     return [float(place) for place in within[every.astype(int)]]
+
+
+def _caption(panel: Panel, num_runs: Sequence[int]) -> str:
+    """Return how many runs a mean is of and what is drawn around it; empty without means."""
+    fewest, most = min(num_runs, default=1), max(num_runs, default=1)
+    if most == 1:
+        return ""
+    is_curve = panel.kind == "curve"
+    counted = f"{fewest:,} to {most:,}" if fewest < most else f"{most:,}"
+    runs = "seeds" if is_curve or panel.x == SETTING else "runs"
+    drawn = "the band reaches" if is_curve else "whiskers reach"
+    return f"Mean of {counted} {runs}; {drawn} from the least to the greatest."
 
 
 def _spread(values_RP: Floats) -> dict[str, list[Any]]:

@@ -15,6 +15,7 @@ from rote.analysis.results import Results, series, table_of
 from rote.cluster.plan import Plan, Point, load_plan
 from rote.core.forked import mapped
 from rote.core.progress import Progress
+from rote.core.provenance import code_versions
 from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
 from rote.ledger.archive import sha256_of
@@ -73,6 +74,7 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
         open_corpus=open_prepared,
         progress=progress,
         commits=sorted({run.circumstances.get("commit") or "" for run in runs} - {""}),
+        code_versions=code_versions(run.circumstances for run in runs),
         trained_until=max(_day(run.circumstances) for run in runs),
     )
     return GatheredRuns(plan, results, damaged)

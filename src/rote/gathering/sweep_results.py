@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.results import curves_table
 from rote.cluster.plan import load_plan
 from rote.cluster.status import varying_keys
-from rote.core.progress import Progress, no_progress
-from rote.gathering.runs import SoundRun, collected, sound_runs
+from rote.core.progress import Progress, no_progress, with_progress
+from rote.gathering.runs import collected, sound_runs
 from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
 from rote.ledger.store import Store
@@ -28,26 +29,31 @@ NEEDED = "xarray is not installed: pip install 'rote[arrays]'"
 class SweepResults:
     """The finished runs of a launched sweep; files are read when they are asked for.
 
-    Raises ValueError for a sweep that was not launched; each property and method does for a sweep
-    without finished runs, or with damaged ones.
+    ``outputs`` is the folder with the sweep, by default the one that ROTE_OUTPUTS names. Raises
+    ValueError for a sweep that was not launched; each property and method does for a sweep without
+    finished runs, or with damaged ones.
     """
 
-    def __init__(self, name: str, progress: Progress = no_progress) -> None:
+    def __init__(
+        self, name: str, progress: Progress = no_progress, *, outputs: Path | None = None
+    ) -> None:
         self.name = name
-        self._store = Store(outputs_folder())
+        self._store = Store(outputs or outputs_folder())
         self._plan = load_plan(self._store.outputs, name)
         self._progress = progress
 
     @cached_property
     def runs(self) -> pl.DataFrame:
         """A row a run: settings, stored sums, what is derived from them, and the sweep's axes."""
-        return collected(self._read(with_curves=False), self._plan)
+        found, damaged = sound_runs(self._plan, self._store, self._progress, with_curves=False)
+        require_no_damage(damaged)
+        return collected(found, self._plan)
 
     @cached_property
     def curves(self) -> pl.DataFrame:
         """A row for each logged step of each run: run_id, step, tokens, then what was logged."""
-        read = self._read(with_curves=True)
-        return curves_table({run.record.run_id: run.curve for run in read})
+        run_ids = with_progress(self.runs["run_id"], "reading curves", self._progress)
+        return curves_table({run_id: self._store.run(run_id).curve() for run_id in run_ids})
 
     @cached_property
     def axes(self) -> tuple[str, ...]:
@@ -123,11 +129,6 @@ class SweepResults:
             block[places] = stacked
             variables[name] = ([*dims, SEQUENCE], block)
         return xarray.Dataset(variables, coords=coordinates, attrs={"sweep": self.name})
-
-    def _read(self, *, with_curves: bool) -> list[SoundRun]:
-        runs, damaged = sound_runs(self._plan, self._store, self._progress, with_curves=with_curves)
-        require_no_damage(damaged)
-        return runs
 
     def _rows(self, run_id: str, names: Sequence[str]) -> pl.DataFrame | None:
         held = self.arrays(run_id)

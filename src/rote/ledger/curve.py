@@ -9,7 +9,7 @@ from typing import Any
 
 from rote.core.units import bits_from_nats
 from rote.io.read import Damaged, json_of
-from rote.io.shapes import keyed, listed, mapped, number, optional, text, whole
+from rote.io.shapes import anything, keyed, listed, mapped, number, optional, text, whole
 
 MEMORISED_BITS = "memorised_bits"
 # Used if the source's entropy is unknown: a part of it is generalisation, not memorisation.
@@ -35,7 +35,10 @@ CIRCUMSTANCES = keyed(
         "peak_memory_bytes": number,
         "stacked": whole,
         "processes": whole,
+        "commit": optional(text),
         "uncommitted_digest": optional(text),
+        "snapshot": optional(text),
+        "versions": mapped(anything),
     },
 )
 ROW, STEP = mapped(number), keyed({"step": whole})

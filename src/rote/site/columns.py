@@ -14,9 +14,10 @@ from rote.analysis.overviews import overview_of
 from rote.analysis.results import table_of
 from rote.cluster.status import varying_keys
 from rote.config.names import is_seed, setting_words
+from rote.core.provenance import code_versions
 from rote.io.read import Damaged, read_bytes
 from rote.ledger.spec import flatten
-from rote.site.catalogue import FinishedRuns, Records, SweepEntry, short
+from rote.site.catalogue import SINGLE, FinishedRuns, Records, SweepEntry, short
 
 Column = dict[str, Any]
 
@@ -35,7 +36,9 @@ def sweep_data(sweep: SweepEntry, records: Records, report: Path) -> dict[str, A
     finished, damaged = records.of_runs(zip(plan.points, sweep.runs, strict=True))
     settings, shared = _settings(sweep)
     columns = [*_standing(sweep, damaged), *settings]
-    notes = [f"{run_id}: {why}" for run_id, why in damaged.items()]
+    versions = code_versions(run.circumstances for run in finished.values())
+    notes = [versions] if versions and plan.name != SINGLE else []
+    notes += [f"{run_id}: {why}" for run_id, why in damaged.items()]
     known = {*shared, *(column["key"] for column in columns)}
     tables: tuple[tuple[str, Callable[[], pl.DataFrame | None]], ...] = (
         ("measured", partial(measured, list(finished.values()))),

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 from markupsafe import Markup
 
 from rote.analysis.estimate import typeset
@@ -20,8 +20,7 @@ from rote.site.documents import COMPARISONS, FIGURES, KINDS, REPORTS, Document, 
 SCRIPTS = {
     "index": ("data", "index"),
     "sweep": (
-        "plotly.min", "data", "filters", "means", "charts", "points", "rows", "table", "scatter",
-        "sweep",
+        "plotly.min", "data", "filters", "charts", "points", "rows", "table", "scatter", "sweep",
     ),
     "run": ("plotly.min", "data", "charts", "points", "yaml", "run"),
     "dashboard": ("plotly.min", "data", "charts", "points", "dashboard"),
@@ -191,8 +190,9 @@ def _page(page: str, catalogue: Catalogue, **context: Any) -> bytes:
 @cache
 def _templates() -> Environment:
     made = Environment(
-        loader=PackageLoader("rote.site"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=ChoiceLoader([PackageLoader("rote.site"), PackageLoader("rote.analysis")]),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     made.filters["finding"] = _finding
     return made
 

@@ -19,6 +19,7 @@ RUN_TABLE, FIGURES, PAGE = "runs", "figures", "page"  # keys of the report run
 GPU = "GPU"  # the title of a section, closed at first: runs without a GPU leave it empty
 OF_A_RECORD = ("entropy_bits", "entropy_after_first_token_bits", "embedding_parameters")
 TABLE = ("parameters", "seed", "training.converged")  # columns pinned by every dashboard
+OVER_SEEDS = "Mean over the seeds of a setting, and their least and most."  # of bars and curves
 # wandb's own names of what its monitor samples (title, unit, name of each GPU's metric).
 OF_GPUS = (
     ("GPU utilisation", "%", "gpu"),
@@ -112,8 +113,8 @@ class Workspaces:
     def _sections(self) -> list[tuple[str, str, list[Any], Any]]:
         """Return title, text, panels, and the kind of runs that they show."""
         return [
-            *((each.title, each.text, [*map(self._panel, each.panels)], self.is_train)
-              for each in self._of_runs()),
+            *((each.title, f"{each.text} {OVER_SEEDS}".strip(), [*map(self._panel, each.panels)],
+               self.is_train) for each in self._of_runs()),
             ("Report", "Its page, its figures and its runs.", self._logged(), self.is_report),
             (GPU, "Sampled by wandb while a run trains on a GPU.", self._gpu(), self.is_train),
         ]  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import zstandard
+from tests.tasks.text.files import each_file, written
 
 from rote.tasks.text.reading import decompression
 from rote.tasks.text.sources import LocalFiles
@@ -34,11 +35,6 @@ def refusal(path: Path, field: str = "text") -> str:
     said = str(caught.value)
     assert path.name in said and "\n" not in said
     return said
-
-
-def written(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
 
 
 def tar(content: bytes) -> bytes:
@@ -99,10 +95,11 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_what_holds_no_documents_is_refused(tmp_path: Path, name: str) -> None:
-    content, told = CASES[name]
-    assert told in refusal(written(tmp_path / name, content))
+@each_file(CASES)
+def test_what_holds_no_documents_is_refused(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    assert message in refusal(written(tmp_path / name, content))
 
 
 def test_the_line_of_a_table_is_that_of_the_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import zstandard
 from tests.tasks.text.conftest import MakeRecipe, prepared, prose
+from tests.tasks.text.files import written
 
 from rote.tasks.text.pipeline import PreparationPipeline
 from rote.tasks.text.reading.formats import kind_of
@@ -67,11 +68,6 @@ FORMATS: dict[str, bytes] = {
     "rows.parquet": parquet(TEXTS),
     "rows.data": parquet(TEXTS),
 }
-
-
-def written(path: Path, content: bytes) -> list[str]:
-    path.write_bytes(content)
-    return [str(path)]
 
 
 def documents(path: Path, field: str = "text") -> list[str]:
@@ -157,7 +153,7 @@ def test_nulls_are_empty_documents_and_reported(
 ) -> None:
     texts = [prose(number, 30) for number in range(3)]
     rows = json_lines(texts) + b'{"text": null}\n{"text": NaN}\n'
-    corpus = prepared(make_recipe(paths=written(tmp_path / "null.jsonl", rows)))
+    corpus = prepared(make_recipe(paths=[str(written(tmp_path / "null.jsonl", rows))]))
     assert corpus.manifest["counts"]["documents"] == 5
     assert corpus.manifest["counts"]["null_documents"] == 2
     assert "2 of 5 documents are null and count as empty" in caplog.text
@@ -184,7 +180,7 @@ def test_a_folder_is_all_of_its_files(tmp_path: Path) -> None:
 
 def test_a_file_is_read_in_a_new_way_under_a_new_version(tmp_path: Path) -> None:
     """What was prepared from a .json as plain text is not taken for its documents."""
-    paths = written(tmp_path / "a.json", json_lines(TEXTS))
+    paths = [str(written(tmp_path / "a.json", json_lines(TEXTS)))]
     versions = {LocalFiles(paths=paths, field="text").version()}
     for name in ("a.txt", "a.csv", "a.tsv"):
         content = b"text\na\n"
@@ -233,7 +229,7 @@ def test_many_documents_without_text_are_prepared_in_parts(
     tmp_path: Path, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rote.tasks.text.pipeline.BATCH_PIECES", 10)
-    paths = written(tmp_path / "many.jsonl", json_lines([""] * 95 + [prose(1, 50)]))
+    paths = [str(written(tmp_path / "many.jsonl", json_lines([""] * 95 + [prose(1, 50)])))]
     seen: list[float] = []
 
     def show(what: str, done: float, total: float | None) -> None:

@@ -7,6 +7,8 @@
   const colour = (place) => rote.PALETTE[(place ?? 0) % rote.PALETTE.length];
   const mark = (place) =>
     rote.MARKS[Math.floor(place / rote.PALETTE.length + place) % rote.MARKS.length];
+  // Where colours repeat, lines of curves differ.
+  const dash = (place) => ["solid", "dot", "dash"][Math.floor(place / rote.PALETTE.length) % 3];
   const alone = { showlegend: false, hovertemplate: "%{text}<extra></extra>" };
   const lines = (...texts) => texts.filter(Boolean).map(rote.plain).join("<br>");
   const counted = (n) => (n === 1 ? "1 run" : `mean of ${rote.number(n)} runs`);
@@ -34,6 +36,7 @@
     text: panel.series.map((one) => lines(one.label, counted(one.num_runs), spread(panel, one, 0))),
     marker: { color: panel.series.map((one) => colour(one.setting)) },
     error_y: { type: "data", symmetric: false, color: rote.OUTLINE, thickness: 2, width: 4,
+      visible: panel.series.some((one) => one.num_runs > 1),
       array: panel.series.map((one) => one.most[0] - one.mean[0]),
       arrayminus: panel.series.map((one) => one.mean[0] - one.least[0]) },
   }];
@@ -47,14 +50,15 @@
     return [...band, { ...alone, type: "scatter", mode: "lines", x: one.x, y: one.mean,
       text: one.x.map((x, at) => lines(settings[one.setting], counted(one.num_runs),
         `${panel.x}: ${rote.number(x)}`, spread(panel, one, at))),
-      line: { width: 2, color: colour(one.setting) } }];
+      line: { width: 2, color: colour(one.setting), dash: dash(one.setting) } }];
   });
 
   const make = { points, bars, curve };
 
   rote.find("settings").append(...settings.map((words, place) => {
     const swatch = rote.make("span", { class: "swatch", "aria-hidden": "true" });
-    swatch.style.background = colour(place);
+    const style = { solid: "solid", dot: "dotted", dash: "dashed" }[dash(place)];
+    swatch.style.borderTop = `.2rem ${style} ${colour(place)}`;
     return rote.make("li", {}, swatch, words);
   }));
   sections.forEach(({ panels }, outer) => panels.forEach((panel, inner) => {

@@ -16,7 +16,8 @@ rote.runRow = (table, index, columns) => {
   return row;
 };
 
-// One setting: of numbers the mean over its runs with the interval, of words how many have which.
+// One setting: of numbers the mean over its runs with the least and the greatest, of words how many
+// have which.
 rote.settingRow = (table, indices, columns) => {
   const words = table.byKey.get("name")?.at(indices[0]) ?? table.ids[indices[0]];
   const runs = indices.length === 1 ? "1 run" : `${rote.number(indices.length)} runs`;
@@ -31,11 +32,11 @@ rote.settingRow = (table, indices, columns) => {
 };
 
 rote.meanCell = (table, column, indices) => {
-  const found = table.mean(column, indices);
+  const found = table.spread(column, indices);
   if (!found) return rote.make("td", { class: "missing" }, column.written(indices[0]));
   const written = (value) => rote.number(value, column.form);
-  const span = `${written(found.low)} to ${written(found.high)}`;
-  const below = found.hasInterval ? [rote.make("small", {}, span)] : [];
+  const span = `${written(found.least)} to ${written(found.most)}`;
+  const below = found.least < found.most ? [rote.make("small", {}, span)] : [];
   return rote.make("td", {}, written(found.mean), ...below);
 };
 

@@ -96,6 +96,7 @@ rote.Scatter = class {
     const [lacksX, lacksY] = [lacks(x, logX), lacks(y, logY)];
     const why = new Map(this.order.map((index) => [index, lacksX(index) || lacksY(index)]));
     const drawn = this.order.filter((index) => !why.get(index));
+    this.noteSeeds(drawn);
     this.showApart(this.order.filter((index) => why.get(index)), why);
     const groups = this.groups(this.table.byKey.get(this.chosen.colour), drawn);
     const traces = groups.flatMap((group) => this.traces(group, x, y));
@@ -151,7 +152,16 @@ rote.Scatter = class {
     return { name: column.label, indices: drawn, marker: { ...marker, colorbar: bar } };
   }
 
-  // Single runs; over them, where means are asked for, one mark a setting with its intervals.
+  // What the large marks and their bars are, and of how many seeds.
+  noteSeeds(drawn) {
+    const sizes = this.table.groups(drawn).map((runs) => runs.length);
+    const [fewest, most] = [Math.min(...sizes), Math.max(...sizes)];
+    const seeds = fewest < most ? `${fewest} to ${most}` : most;
+    rote.find("seeds-note").textContent = this.table.state.isGrouped && most > 1
+      ? `Large marks: means of ${seeds} seeds; whiskers reach from the least to the greatest. ` : "";
+  }
+
+  // Single runs; over them, where means are asked for, one mark a setting with its spread.
   traces(group, x, y) {
     const runs = this.runs(group, x, y);
     if (!this.table.state.isGrouped) return runs;
@@ -191,12 +201,12 @@ rote.Scatter = class {
   // Open where one of the runs had not converged.
   means({ name, indices, marker }, x, y) {
     const settings = this.table.groups(indices);
-    const [across, up] = [x, y].map((column) => settings.map((one) => this.table.mean(column, one)));
+    const [across, up] = [x, y].map((column) => settings.map((one) => this.table.spread(column, one)));
     const isScale = Array.isArray(marker.color);
     const color = isScale ? rote.PALETTE[0] : marker.color;
     const bars = (means) => ({ type: "data", symmetric: false, color, width: 3, thickness: 1,
-      array: means.map((one) => one.high - one.mean),
-      arrayminus: means.map((one) => one.mean - one.low) });
+      array: means.map((one) => one.most - one.mean),
+      arrayminus: means.map((one) => one.mean - one.least) });
     const isOpen = (runs) => runs.some((index) => !this.table.isConverged(index));
     return {
       type: "scatter", mode: "markers", name: rote.plain(isScale ? "means over seeds" : name),
@@ -220,9 +230,9 @@ rote.Scatter = class {
   toldMean(indices, means) {
     const runs = indices.length === 1 ? "1 run" : `mean of ${rote.number(indices.length)} runs`;
     const numbers = means.map(([column, found]) => {
-      const [at, low, high] = [found.mean, found.low, found.high].map((value) =>
+      const [at, least, most] = [found.mean, found.least, found.most].map((value) =>
         rote.number(value, column.form));
-      return `${column.label}: ${at}${found.hasInterval ? ` (${low} to ${high})` : ""}`;
+      return `${column.label}: ${at}${found.least < found.most ? ` (${least} to ${most})` : ""}`;
     });
     const lines = [this.table.byKey.get("name")?.at(indices[0]), runs, ...numbers];
     return lines.filter(Boolean).map(rote.plain).join("<br>");

@@ -12,6 +12,7 @@ rote.Table = class {
     this.state = { search: "", filters: {}, sort: null, down: false, page: 0, shown: null,
       isGrouped: false };
     this.take(data);
+    this.state.isGrouped = this.groups([...this.ids.keys()]).length < this.ids.length;
     this.remember();
     this.tools();
     this.head();
@@ -62,9 +63,12 @@ rote.Table = class {
     return words ? `${words} \u00b7 ${letters}` : letters;
   }
 
-  mean(column, indices) {
+  // The mean over runs, and the least and the greatest of them; null where none has a value.
+  spread(column, indices) {
     const values = indices.map((index) => column.values[index]).filter((value) => value !== null);
-    return rote.mean(values, column.form.endsWith("%}") ? [0, 1] : undefined);
+    if (!values.length) return null;
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return { mean, least: Math.min(...values), most: Math.max(...values) };
   }
 
   get shown() {
@@ -244,7 +248,7 @@ rote.Table = class {
   sortedGroups(column) {
     const groups = this.groups(this.order);
     if (!column?.isNumber) return groups;
-    const means = new Map(groups.map((group) => [group, this.mean(column, group)?.mean ?? null]));
+    const means = new Map(groups.map((group) => [group, this.spread(column, group)?.mean ?? null]));
     const sign = this.state.down ? -1 : 1;
     return groups.sort((a, b) => {
       const [x, y] = [means.get(a), means.get(b)];
