@@ -55,9 +55,7 @@ def train(seconds: float, overrides: Sequence[str]) -> bool:
     Returns whether all runs are done.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in a background job
-    clock = threading.Timer(
-        seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)
-    )
+    clock = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
     try:
         clock.start()
         return rote(["sweep", "capacity", *overrides]) == 0

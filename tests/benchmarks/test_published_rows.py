@@ -8,7 +8,6 @@ from threading import Thread, get_ident
 from typing import Any
 
 import pytest
-from tests.conftest import COMPOSER
 
 from rote.cluster.pack import stacks
 from rote.cluster.plan import load_plan
@@ -17,6 +16,7 @@ from rote.config.sweep import load_sweep, with_overrides
 from rote.core.progress import no_progress
 from rote.ledger.store import Store
 from rote.run.execute import execute_together
+from tests.conftest import COMPOSER
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIZES = {(1, 32), (8, 32), (2, 64), (8, 64), (8, 128)}  # layers, width

@@ -21,7 +21,7 @@ from rote.training.training_run import Diverged, FinishProgress, Interrupted, Ro
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
 EVALUATIONS_A_STRIDE = 50  # evaluations per Lightning step
 RECENT_ITERATIONS = 50  # averaged, because single predictions scatter by a factor of three
-FEWEST_ITERATIONS = 100  # since L-BFGS began; no run ends before: the quadratic model is still inaccurate
+FEWEST_ITERATIONS = 100  # since it began; no run ends before: the quadratic model is inaccurate
 
 OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
