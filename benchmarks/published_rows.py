@@ -40,8 +40,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--to", dest="target", type=Path, help="the folder for new pieces")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE")
     given = parser.parse_intermixed_args(arguments)
-    if given.source:
-        unpack(given.source, outputs_folder())
+    try:
+        if given.target and _pieces(given.target):
+            raise ValueError(f"{given.target} holds pieces already")
+        if given.source:
+            unpack(given.source, outputs_folder())
+    except ValueError as error:
+        parser.error(str(error))
     is_done = train(given.seconds, given.overrides or PUBLISHED)
     if given.target:
         for line in pack(outputs_folder(), given.target):
@@ -69,12 +74,9 @@ def pack(outputs: Path, target: Path, most_bytes: int = MOST_BYTES) -> list[str]
     """Write the pieces of one archive of the outputs folder; return a line about each left-out run.
 
     Of a run's checkpoints the newest alone goes in. Where they exceed ``most_bytes`` before
-    compression, the largest stay out, those of one stack together: these runs begin anew. Raises
-    ValueError for a folder that holds pieces.
+    compression, the largest stay out, those of one stack together: these runs begin anew.
     """
     target.mkdir(parents=True, exist_ok=True)
-    if _pieces(target):
-        raise ValueError(f"{target} holds pieces already")
     files = [path for path in outputs.rglob("*") if path.is_file() and not path.is_symlink()]
     files = [path for path in files if path.relative_to(outputs).parts[0] != KERNELS]
     kept = [path for path in files if path.parent.name != "checkpoints"]

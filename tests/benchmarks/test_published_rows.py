@@ -65,7 +65,7 @@ def interrupt(outputs: Path, thread: int) -> None:
 
 def test_the_time_ends_a_sweep(rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
-    assert not rows.train(0.0, TOY)
+    assert rows.main(["0", "--to", str(tmp_path / "pieces"), *TOY]) == 1
 
 
 def test_a_sweep_killed_in_the_finish_goes_on_elsewhere_bit_for_bit(
@@ -131,12 +131,24 @@ def test_the_newest_checkpoints_that_fit_are_carried(
         assert (tmp_path / "there" / "runs" / name).read_bytes() == bytes(range(sizes[name]))
 
 
-def test_nothing_is_overwritten(rows: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [("--to pieces", "pieces holds pieces already"), ("--from pieces", "holds runs already"),
+     ("--from here --to there", "here holds no outputs.tar.gz.0")],
+)  # fmt: skip
+def test_nothing_is_overwritten_and_nothing_trained_first(
+    words: str,
+    reason: str,
+    rows: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path / "here"))
     planted(tmp_path / "here")
     rows.pack(tmp_path / "here", tmp_path / "pieces")
-    with pytest.raises(ValueError, match="holds pieces already"):
-        rows.pack(tmp_path / "here", tmp_path / "pieces")
-    with pytest.raises(ValueError, match="holds runs already"):
-        rows.unpack(tmp_path / "pieces", tmp_path / "here")
-    with pytest.raises(ValueError, match=r"holds no outputs\.tar\.gz\.0"):
-        rows.unpack(tmp_path / "here", tmp_path / "there")
+    with pytest.raises(SystemExit) as refused:
+        rows.main(["60", *words.split()])
+    assert refused.value.code == 2
+    assert reason in capsys.readouterr().err.splitlines()[-1]
