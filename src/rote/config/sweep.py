@@ -3,8 +3,7 @@
 grid.product   axis -> values, all combinations
 grid.zip       axis -> values, paired by position (all of one length)
 grid.cases     name -> cases, each of them settings that belong together; all combinations of cases
-grid.derive    key -> expression over the axes, the point's configuration, P (its parameters) and
-               the keys derived before it
+grid.derive    key -> expression over axes, configuration, P (parameters) and keys derived before
 grid.filter    expressions; a point stays where all hold
 
 An axis is a configuration key or group, or a name of its own that an expression uses.
