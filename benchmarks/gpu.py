@@ -1,9 +1,9 @@
 """Measure speed and memory on a GPU, part by part, and merge the parts into one JSON.
 
-    python benchmarks/gpu.py --list
+    python benchmarks/gpu.py --list           the parts, what they take, when they are killed
     python benchmarks/gpu.py [PART ...]       these parts, or all
 
-Each part (gpu_parts.py) runs in a process of its own for two minutes at most. After each,
+Each part (gpu_parts.py) runs in a process of its own until its limit. After each,
 benchmarks/results/gpu.json has its rows with device, versions and commit; a part that fails or is
 killed leaves those that it measured, and never replaces one that finished. All parts share the
 folder of torch's compiled kernels. Without a GPU the same code runs tiny and only prints.
@@ -18,10 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rote.core.provenance import provenance
 from rote.io.outputs import outputs_folder
@@ -31,6 +31,15 @@ RESULTS = Path(__file__).parent / "results" / "gpu.json"
 FINISHED = "finished"
 
 
+class Part(NamedTuple):
+    """Something to measure; the expected seconds are those of a GPU, imports included."""
+
+    about: str
+    expected_seconds: float
+    limit_seconds: float
+    measure: Callable[[], Iterator[tuple[str, dict[str, Any]]]]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if all chosen parts finished, 1 if one did not; argparse exits with 2."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -38,28 +47,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--list", action="store_true", help="print the parts and end")
     parser.add_argument("--parts", default="gpu_parts", help="the module that defines them")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON to merge into")
-    parser.add_argument("--limit", type=float, default=120.0, help="seconds of each part, at most")
     parser.add_argument("--rows", type=Path, help=argparse.SUPPRESS)  # of the process of one part
     asked = parser.parse_args(arguments)
     parts = importlib.import_module(asked.parts).PARTS
     if unknown := set(asked.names) - set(parts):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     if asked.list:
-        for name, (about, _) in parts.items():
-            sys.stdout.write(f"{name:15} {about}\n")
+        sys.stdout.writelines(_listed(parts))
         return 0
     if asked.rows:
         _measure_here(importlib.import_module(asked.parts), asked.names[0], asked.rows)
         return 0
     all_finished = True
     for name in asked.names or parts:
-        part = measure(asked.parts, name, asked.limit)
+        part = measure(asked.parts, name, parts[name].limit_seconds)
         all_finished &= part["ended"] == FINISHED
         sys.stdout.write(json.dumps({name: part}, indent=1) + "\n")
         sys.stdout.flush()
         if part["device"] not in (None, "cpu") or asked.results != RESULTS:
             merge(asked.results, name, part)
     return 0 if all_finished else 1
+
+
+def _listed(parts: dict[str, Part]) -> Iterator[str]:
+    for name, part in parts.items():
+        seconds = f"{part.expected_seconds:4.0f} s of {part.limit_seconds:3.0f}"
+        yield f"{name:15} {seconds}  {part.about}\n"
+    yield f"{'all':15} {sum(part.expected_seconds for part in parts.values()):4.0f} s\n"
 
 
 def measure(parts: str, name: str, limit_seconds: float) -> dict[str, Any]:
@@ -108,7 +122,7 @@ def _measure_here(module: Any, name: str, rows: Path) -> None:
     """Append the device and each row, as soon as it is measured."""
     with rows.open("a", buffering=1) as stream:
         stream.write(json.dumps({"device": module.device_name()}) + "\n")
-        for row, values in module.PARTS[name][1]():
+        for row, values in module.PARTS[name].measure():
             stream.write(json.dumps({row: values}) + "\n")
 
 

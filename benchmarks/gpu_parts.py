@@ -1,23 +1,19 @@
 """The parts of gpu.py: each yields rows, a name and what was measured under it.
 
-`PARTS` has for each a line about it and a function. Without a GPU all sizes are tiny.
+Without a GPU all sizes are tiny.
 """
 
-import json
 import math
 import multiprocessing
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import stacking  # beside this script
 import torch
+from gpu import Part
 from gpu_large import (
     DEVICE,
     IS_GPU,
@@ -33,7 +29,6 @@ from gpu_large import (
 )
 
 from rote.config.build import build
-from rote.io.outputs import outputs_folder
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models.count import trainable_parameters
@@ -163,16 +158,6 @@ def memory() -> Rows:
             yield f"{size} B={batch_size} {precision}", row
 
 
-def capacity() -> Rows:
-    """80 seconds of capacity_80k by capacity_gpu.sh; the next call goes on with what is left."""
-    recipe = Path(__file__).with_name("capacity_gpu.sh")
-    size = () if IS_GPU else ("size=demo_s",)
-    environment = os.environ | {"ROTE": str(Path(sys.executable).with_name("rote"))}
-    subprocess.run(["sh", recipe, "2", "seed=0", *size], env=environment, check=True)
-    for manifest in outputs_folder().glob("reports/capacity*/manifest.json"):
-        yield manifest.parent.name, {"numbers": json.loads(manifest.read_text())["numbers"]}
-
-
 def _sized(shape: tuple[int, ...]) -> list[str]:
     keys = ("size.num_layers", "size.width", "size.num_heads", "task.vocab_size", "task.length")
     return [f"{key}={value}" for key, value in zip(keys, shape, strict=False)]
@@ -185,15 +170,31 @@ def _circumstances(spec: Spec) -> dict[str, Any]:
         return store.run(spec.run_id).circumstances()
 
 
-PARTS: dict[str, tuple[str, Callable[[], Rows]]] = {
-    "train": ("steps a second of `rote train`, 80k and 535k, plain and as a graph", train),
-    "stacks_80k": ("80k in stacks of 1 to 128, plain and as a graph", partial(stacks, "80k")),
-    "stacks_535k": ("the same of 535k", partial(stacks, "535k")),
-    "two_processes": ("stacks of 32 x 535k by one process, and by two at once", two_processes),
-    "finish": ("gradients of whole training sets a second, plain and as a graph", finish),
-    "large_batch": ("1.5b: tokens a second, MFU and memory by batch and format", large_batch),
-    "large_options": ("1.5b: the same by compiling, clipping, optimiser, head", large_options),
-    "fp8": ("products in float8 beside bfloat16, and 1.5b with them", fp8),
-    "memory": ("peak memory beside the bill's", memory),
-    "capacity": ("80 seconds of the sweep capacity_80k, and what its report says", capacity),
+# Expected seconds are estimates from rates of an H100; no part has run on a GPU yet.
+PARTS = {
+    "train": Part(
+        "steps a second of `rote train`, 80k and 535k, plain and as a graph", 60, 120, train
+    ),
+    "stacks_80k": Part(
+        "80k in stacks of 1 to 128, plain and as a graph", 45, 100, partial(stacks, "80k")
+    ),
+    "stacks_535k": Part("the same of 535k", 60, 120, partial(stacks, "535k")),
+    "two_processes": Part(
+        "stacks of 32 x 535k by one process, and by two at once", 50, 100, two_processes
+    ),
+    "finish": Part(
+        "gradients of whole training sets a second, plain and as a graph", 50, 100, finish
+    ),
+    "large_true": Part(
+        "1.5b in bf16_true: tokens a second, MFU, memory by batch",
+        70,
+        120,
+        partial(large_batch, "bf16_true"),
+    ),
+    "large_mixed": Part("the same in bf16_mixed", 70, 120, partial(large_batch, "bf16_mixed")),
+    "large_options": Part(
+        "1.5b: the same by compiling, clipping, optimiser, head", 110, 120, large_options
+    ),
+    "fp8": Part("products in float8 beside bfloat16, and 1.5b with them", 60, 120, fp8),
+    "memory": Part("peak memory beside the bill's", 90, 120, memory),
 }

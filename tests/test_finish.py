@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
+from rote.training.checkpoint import OF_A_RUN, Checkpoints
 from rote.training.training_run import Interrupted
 from tests.conftest import COMPOSER, TINY, MakeSpec
 
@@ -82,10 +84,45 @@ def test_it_goes_on_from_any_evaluation_bit_for_bit(
         execute(spec, parted, stop=after(calls))
     record, wanted = execute(spec, parted), execute(spec, whole)
     assert record == wanted
+    assert parted.run(spec.run_id).circumstances()["resumed_at_step"] == min(calls, 30)
     here, there = (store.run(spec.run_id) for store in (parted, whole))
     assert here.curve_path.read_bytes() == there.curve_path.read_bytes()
     for name, array in np.load(there.path / "arrays.npz").items():
         assert np.array_equal(array, np.load(here.path / "arrays.npz")[name])
+
+
+@pytest.mark.parametrize("has_pairs", [True, False])
+def test_the_newest_checkpoint_of_many_is_the_one_it_goes_on_from(
+    has_pairs: bool, tiny: MakeSpec, store: Store
+) -> None:
+    """Without pairs a checkpoint is smaller, and the minimiser begins again from its weights."""
+    often = ("host.checkpoint_every_seconds=0", f"host.checkpoint_pairs={has_pairs}")
+    spec = tiny(*FINISH, *often)
+    with pytest.raises(Interrupted):
+        execute(spec, store, stop=after(55))
+    checkpoints = Checkpoints(store.run(spec.run_id).checkpoints_path, OF_A_RUN)
+    saved = checkpoints.newest()
+    assert saved is not None and saved["progress"]["finish"]["evaluations"] == 25
+    assert (saved["minimiser"] is not None) == has_pairs
+    finish = execute(spec, store).training["finish"]
+    assert (finish["evaluations"], finish["ended_by"]) == (40, "evaluations")
+    began = saved["progress"]["finish"]["iterations"]
+    assert began + 10 <= finish["iterations"] <= began + 15  # of 15 evaluations
+    noted = store.run(spec.run_id).circumstances().get("finish_restarted_at_iterations")
+    assert noted == (None if has_pairs else [began])
+
+
+def test_without_pairs_it_converges_all_the_same(tiny: MakeSpec, tmp_path: Path) -> None:
+    few = ("task.num_sequences=3", "budget.finish.max_evaluations=2000", "log=none")
+    whole = execute(tiny(*FINISH, *few), Store(tmp_path / "whole"))
+    spec, store = tiny(*FINISH, *few, "host.checkpoint_pairs=false"), Store(tmp_path / "parted")
+    for calls in (60, 20):
+        with pytest.raises(Interrupted):
+            execute(spec, store, stop=after(calls))
+    parted = execute(spec, store)
+    assert parted.training["converged"] and parted.run_id == whole.run_id
+    ours, theirs = (one.training["finish"]["memorised_bits_after"] for one in (parted, whole))
+    assert ours == pytest.approx(theirs, rel=0.005)
 
 
 def test_stopped_at_its_last_evaluation_it_is_done(tiny: MakeSpec, store: Store) -> None:

@@ -10,6 +10,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FAKE = """
 import os, signal, time
+from gpu import Part
 
 def device_name():
     return "a device"
@@ -30,7 +31,10 @@ def killed():
     yield "first", {"steps_per_second": 1.0}
     os.kill(os.getpid(), signal.SIGKILL)
 
-PARTS = {each.__name__: (f"a {each.__name__} part", each) for each in (good, broken, slow, killed)}
+PARTS = {
+    each.__name__: Part(f"a {each.__name__} part", 1, 2 if each is slow else 60, each)
+    for each in (good, broken, slow, killed)
+}
 """
 
 
@@ -59,7 +63,7 @@ def test_a_part_that_fails_hangs_or_is_killed_leaves_the_others_results(
     names = ("broken", "killed", "good")
     code, whole = run(gpu, results, *names)
     assert code == 1 and whole["older"] == 1 and set(whole["parts"]) == set(names)
-    code, whole = run(gpu, results, "--limit", "2", "slow")
+    code, whole = run(gpu, results, "slow")
     ended = {name: part["ended"] for name, part in whole["parts"].items()}
     assert code == 1 and ended == {
         "broken": "failed: ValueError: no such kernel",
@@ -94,15 +98,12 @@ def test_the_list_names_each_part_and_unknown_names_are_refused(
 ) -> None:
     assert gpu.main(["--parts", "fake_parts", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["good", "broken", "slow", "killed"]
-    assert lines[0].endswith("a good part")
+    assert [line.split() for line in lines] == [
+        *([name, "1", "s", "of", limit, "a", name, "part"]
+          for name, limit in (("good", "60"), ("broken", "60"), ("slow", "2"), ("killed", "60"))),
+        ["all", "4", "s"],
+    ]  # fmt: skip
     with pytest.raises(SystemExit) as refused:
         gpu.main(["--parts", "fake_parts", "nothing"])
     assert refused.value.code == 2
     assert "no part nothing; there are good, broken, slow, killed" in capsys.readouterr().err
-
-
-def test_the_real_parts_have_a_line_each(gpu: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gpu.main(["--list"]) == 0
-    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert {"stacks_80k", "stacks_535k", "large_options", "fp8", "memory"} <= set(lines)

@@ -32,6 +32,7 @@ WRONG = {
     "recompute_above_gib": NOT_NUMBERS,
     "gpu_memory_gib": (*NOT_NUMBERS, "0"),
     "checkpoint_every_seconds": NOT_NUMBERS,
+    "checkpoint_pairs": ("yes_please", "1", "null"),
     "by_parameters": (*NULL, "5", "[5]", "[{up_to_parameters:0}]"),
     "accelerator": (*NULL, "tpuu", "true", "''"),
     "strategy": (*NULL, "dpp", "true"),

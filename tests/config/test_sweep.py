@@ -72,6 +72,20 @@ def test_a_derived_key_sees_axes_configuration_and_parameters() -> None:
     assert made[3] == ["size=185k", "task.num_sequences=20"]  # 2 * 10 * 64 / 64
 
 
+def test_a_derived_key_sees_those_derived_before_it() -> None:
+    grid = {
+        "product": {"ratio": [1, 2], "size": ["80k"]},
+        "derive": {
+            "task.num_sequences": "round(100 * ratio)",
+            "budget.batch_size": "round(task.num_sequences / 8 + task.length / 64)",
+        },
+    }
+    assert [one[-2:] for one in expanded(sweep(**grid))] == [
+        ["task.num_sequences=100", "budget.batch_size=14"],  # 12.5 + 1, rounded to even
+        ["task.num_sequences=200", "budget.batch_size=26"],
+    ]
+
+
 def test_a_set_is_chosen_by_the_bits_that_can_be_memorised_of_it() -> None:
     """105 sequences of 96 bits hold 105 (96 - log2 105) = 9,375 bits: 29.3 for each of 10 * 32."""
     derive = {"task.num_sequences": "sequences_holding(29.3 * P, task.length, task.vocab_size)"}

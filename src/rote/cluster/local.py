@@ -40,7 +40,8 @@ class LocalHost:
     strategy: str
     compile: str | None
     checkpoint_every_seconds: float
-    code: str = LIVE  # as plans of earlier versions have it
+    checkpoint_pairs: bool = True  # as plans of earlier versions have it
+    code: str = LIVE  # likewise
 
     def __post_init__(self) -> None:
         require_host(dataclasses.asdict(self))

@@ -78,7 +78,8 @@ class SlurmHost(Resources):
     strategy: str
     compile: str | None
     checkpoint_every_seconds: float
-    code: str = LIVE  # as plans of earlier versions have it
+    checkpoint_pairs: bool = True  # as plans of earlier versions have it
+    code: str = LIVE  # likewise
 
     def __post_init__(self) -> None:
         require_host({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})

@@ -236,6 +236,7 @@ HOST: Mapping[str, Check] = {
     "strategy": _one_of("ddp", "fsdp"),
     "compile": _or_null(require_word),  # its modes are those of `rote.training.graphed`
     "checkpoint_every_seconds": _or_null(_from(0)),
+    "checkpoint_pairs": require_flag,
     "code": _one_of("snapshot", "live"),
 }
 LOG: Mapping[str, Check] = {

@@ -3,7 +3,7 @@
 grid.product   axis -> values, all combinations
 grid.zip       axis -> values, paired by position (all of one length)
 grid.cases     name -> cases, each of them settings that belong together; all combinations of cases
-grid.derive    key -> expression over the axes, the point's configuration and P (its parameters)
+grid.derive    key -> expression over axes, configuration, P (parameters) and keys derived before
 grid.filter    expressions; a point stays where all hold
 
 An axis is a configuration key or group, or a name of its own that an expression uses.
@@ -221,7 +221,10 @@ def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Ite
             names = axes | composer.config(overrides)
             if PARAMETERS in used:
                 names[PARAMETERS] = count(names)
-            derived = {key: _evaluate(text, names) for key, text in grid.derive.items()}
+            derived: dict[str, Any] = {}
+            for key, text in grid.derive.items():
+                derived[key] = _evaluate(text, names)
+                names = _with_key(names, key, derived[key])
             if not all(_evaluate(text, names) for text in grid.filter):
                 continue
             require_allowed(derived, source)
@@ -233,6 +236,12 @@ def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Ite
         raise ValueError(
             f"sweep {sweep.name!r} has no points: an axis is empty or a filter too strict"
         )
+
+
+def _with_key(names: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return the names with one more value; the mappings on the way to it are copied."""
+    first, _, rest = key.partition(".")
+    return {**names, first: _with_key(names.get(first) or {}, rest, value) if rest else value}
 
 
 def _side_by_side(override: Override) -> dict[str, list[Any]]:

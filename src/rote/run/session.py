@@ -81,10 +81,11 @@ class RunSession:
         self.task: Task = build(self.spec.what["task"])
         if isinstance(self.task, HasManifest):
             self.task.manifest(self.spec.what["seed"]).write(self.folder.manifest_path)
-        every_seconds = self.spec.how["host"]["checkpoint_every_seconds"]
+        host = self.spec.how["host"]
         checkpointing = CheckpointPolicy(
-            save=self._save, stop=self.stop, every_seconds=every_seconds
-        )
+            save=self._save, stop=self.stop, every_seconds=host["checkpoint_every_seconds"],
+            has_pairs=host.get("checkpoint_pairs", True),  # plans of earlier versions lack it
+        )  # fmt: skip
         self.looks = Looks(saved.get("looks", {}) if saved else {})
         self.run = make_training_run(
             self.spec, self.task, on_row=self._row, checkpointing=checkpointing, resume=saved,
@@ -133,6 +134,8 @@ class RunSession:
             "peak_memory_bytes": _peak_memory_bytes(self._device()),
         }
         self.claim.renew()
+        if (finish := self.run.progress.finish) and finish.restarted_at_iterations:
+            circumstances["finish_restarted_at_iterations"] = finish.restarted_at_iterations
         if self.spec.how["log"]["keep_weights"]:
             save_weights(self.run.model, self.folder)
         if look_steps(self.spec):

@@ -37,7 +37,6 @@ State = dict[str, Any]  # tensors, numbers, strings, and lists and dictionaries 
 OF_A_RUN = keyed(
     {
         "model": mapped(anything),
-        "optimiser": mapped(anything),
         "rng": anything,
         "curve": text,
         "train_seconds": number,
@@ -53,7 +52,10 @@ OF_A_RUN = keyed(
             }
         ),
     },
-    {"looks": mapped(mapped(anything))},  # by step, then by name of the array
+    {
+        "optimiser": mapped(anything),  # none in the finish
+        "looks": mapped(mapped(anything)),  # by step, then by name of the array
+    },
 )
 
 

@@ -46,6 +46,7 @@ class FinishProgress:
     evaluations: int = 0  # of loss and gradient of the whole training set
     iterations: int = 0
     renewed_at_iteration: int = 0
+    restarted_at_iterations: list[int] = field(default_factory=list)  # the pairs were not saved
     bits_before: float = 0.0
     bits_after: float = 0.0
     gradient_norm: float = 0.0  # of the mean nats per token
@@ -81,6 +82,7 @@ class CheckpointPolicy:
     save: Callable[[int, dict[str, Any]], None]
     stop: Callable[[], bool]  # called after every step
     every_seconds: float | None  # None: only on request to stop
+    has_pairs: bool = True  # False: the finish restarts from the weights of a checkpoint
 
     @classmethod
     def none(cls) -> "CheckpointPolicy":
@@ -147,11 +149,16 @@ class TrainingRun:
         """Return the bits of the training set at this loss in nats per token."""
         return self.entropy_bits - self.epoch_tokens * bits_from_nats(loss_nats)
 
+    @property
+    def updates(self) -> int:
+        """Return the optimiser's steps and the finish's evaluations that are done."""
+        finish = self.progress.finish
+        return self.progress.steps + (finish.evaluations if finish else 0)
+
     def row(self, loss_nats: float) -> Row:
         """Return a row of the curve for the current state."""
-        finish = self.progress.finish
         return {
-            "step": self.progress.steps + (finish.evaluations if finish else 0),
+            "step": self.updates,
             "tokens": self.progress.tokens_seen,
             LOSS_NATS: loss_nats,
             self.bits_name: self.bits(loss_nats),
@@ -250,7 +257,7 @@ class TrainingRun:
         state = {"progress": asdict(self.progress), **weights_and_state}
         if self.watch:
             state["watch"] = self.watch.state()
-        self.checkpointing.save(self.progress.steps, state)
+        self.checkpointing.save(self.updates, state)
 
     def wait_for_finish(self) -> None:
         """Save the state after the steps; the finish waits for other runs of the stack."""

@@ -21,7 +21,7 @@ from rote.training.training_run import Diverged, FinishProgress, Interrupted, Ro
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
 EVALUATIONS_A_STRIDE = 50  # evaluations per Lightning step
 RECENT_ITERATIONS = 50  # averaged, because single predictions scatter by a factor of three
-FEWEST_ITERATIONS = 100  # no run ends before: the quadratic model is still inaccurate
+FEWEST_ITERATIONS = 100  # since it began; no run ends before: the quadratic model is inaccurate
 
 OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
@@ -146,6 +146,8 @@ class _Finishing:
             self.minimiser = Lbfgs(at_P, metric_P, memory=self.plan.memory)
             if self.saved:
                 self.minimiser.load(self.saved)
+            elif self.progress.evaluations:
+                self._restart()
             self.saved, self.begun = None, True
         at_P = self.minimiser.at_P
         if self.rounds:
@@ -158,6 +160,12 @@ class _Finishing:
         if since >= self.plan.renew_every_iterations:
             self.minimiser.renew(full.metric(number, at_P))
             self.progress.renewed_at_iteration = self.minimiser.iterations
+
+    def _restart(self) -> None:
+        """Count on from a checkpoint without the minimiser's pairs."""
+        now = self.minimiser.iterations = self.progress.iterations
+        self.progress.renewed_at_iteration = now
+        self.progress.restarted_at_iterations.append(now)
 
     def update(self, loss_nats: float, gradient_P: torch.Tensor) -> None:
         """Pass the evaluation to the minimiser and record progress."""
@@ -205,7 +213,9 @@ class _Finishing:
         if self.rounds:  # gains are those of fixed experts
             return EVALUATIONS if progress.evaluations >= self.plan.max_evaluations else None
         least = self.plan.max_gain_per_1000_iterations * bits / 1000
-        is_settled = progress.iterations >= FEWEST_ITERATIONS and gains and mean(gains) < least
+        begun = max(progress.restarted_at_iterations, default=0)
+        is_late = progress.iterations - begun >= FEWEST_ITERATIONS
+        is_settled = is_late and gains and mean(gains) < least
         if is_settled or (stuck and gains and gains[-1] < least):
             return PREDICTED_GAIN
         if stuck:
@@ -224,9 +234,10 @@ class _Finishing:
 
     def save(self) -> None:
         put(self.run.model, self.minimiser.at_P)
+        has_pairs = self.run.checkpointing.has_pairs
         self.run.save(
             model=self.run.model.state_dict(),
-            minimiser=self.minimiser.state(),
+            minimiser=self.minimiser.state() if has_pairs else None,
             rounds=self.rounds and vars(self.rounds),
             rng=torch.get_rng_state(),
         )
