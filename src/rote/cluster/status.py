@@ -98,7 +98,9 @@ def trained_versions(plan: Plan, store: Store) -> str:
         except (FileNotFoundError, ValueError):
             return None
 
-    return code_versions(filter(None, mapped(circumstances, plan.run_ids, "", no_progress)))
+    return code_versions(
+        filter(None, mapped(circumstances, plan.run_ids, "reading versions", no_progress))
+    )
 
 
 def count(runs: Sequence[RunState]) -> dict[str, int]:
