@@ -18,8 +18,9 @@ from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.models.looped import Looped
 from rote.precision import Precision
+from rote.training.blocks import train_blocks
 from rote.training.functional import per_sample_gradients
-from rote.training.memory import ModelShape, StepMemory, recompute_blocks
+from rote.training.memory import ModelShape, StepMemory
 from rote.training.objective import Objective
 
 V, L, B, D = 11, 8, 3, 32
@@ -157,7 +158,7 @@ def test_a_block_that_runs_twice_keeps_its_input(name: str) -> None:
     precision = FORMATS[name]
     models = [precision.cast(gpt(layers)) for layers in (2, 3)]
     for model in models:
-        recompute_blocks(model)
+        train_blocks(model, compiled=False, recomputed=True)
     two, three = (kept_bytes(model, precision) for model in models)
     assert three - two == B * L * D * models[0].head.element_size()
 

@@ -40,7 +40,10 @@ class LocalHost:
     strategy: str
     compile: str | None
     checkpoint_every_seconds: float
-    code: str = LIVE  # as plans of earlier versions have it
+    # As plans of earlier versions have it:
+    code: str = LIVE
+    accumulate_above_gib: float | None = None
+    attention: str | None = None
 
     def __post_init__(self) -> None:
         require_host(dataclasses.asdict(self))

@@ -1,20 +1,18 @@
-"""Estimate the peak memory of one training process, and recompute blocks to reduce it.
+"""Estimate the peak memory of one training process, and cut its batches to reduce it.
 
 `benchmarks/memory.py` measures real peaks; docs/performance.md has predicted over measured. What a
 block keeps for the backward pass, the block states (`activation_bytes`); one that does not counts
 as GPT-2's. For a model without ``blocks`` and ``head`` only weights, gradients and optimiser state
-count. Recomputed blocks keep only their input and run again in the backward pass (Chen et al. 2016,
-arXiv 1604.06174): a third more arithmetic, the same result.
+count. Recomputed blocks keep only their input (`rote.training.blocks`).
 
 Letters: N positions in a step, D width, b sequences whose own gradients are held at once.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from rote.models.attention import mask_bytes
 from rote.models.contracts import (
@@ -94,6 +92,7 @@ class StepMemory:
     strategy: str  # ddp or fsdp: how processes share the model
     microbatch_size: int | None  # b; None: one gradient of a whole batch
     is_stacked: bool = False  # one run's part of a stack's step
+    num_microbatches: int = 1  # that each process computes one after another
 
     @classmethod
     def of(
@@ -130,8 +129,12 @@ class StepMemory:
     @property
     def positions(self) -> int:
         """Return N of this process's share of the batch, or of the part computed at once."""
-        sequences = -(-self.batch_size // self.processes)
+        sequences = self._share // self.num_microbatches
         return min(sequences, self.microbatch_size or sequences) * self.length
+
+    @property
+    def _share(self) -> int:
+        return -(-self.batch_size // self.processes)
 
     def block_bytes(self) -> int:
         """Return the bytes that one block keeps for the backward pass."""
@@ -155,9 +158,32 @@ class StepMemory:
 
     def is_recomputed(self, limit_gib: float | None) -> bool:
         """Return whether blocks run again in the backward pass, given the limit of conf/host."""
-        if limit_gib is None or self.microbatch_size:  # vmap cannot go through a block twice
+        if limit_gib is None or self._format.has_own_weights:  # under vmap no block runs twice
             return False
         return self.activation_bytes() > limit_gib * 2**30
+
+    def cut(
+        self,
+        *,
+        accumulate_above_gib: float | None,
+        recompute_above_gib: float | None,
+        optimiser_copies: float,
+    ) -> "StepMemory":
+        """Return the step in the fewest equal micro-batches whose peak is within the limit.
+
+        They have one sequence each if no number suffices. Without a limit, and where sequences'
+        own gradients are taken, the step stays whole.
+        """
+        if accumulate_above_gib is None or self.microbatch_size:
+            return self
+        divisors = (number for number in range(1, self._share) if self._share % number == 0)
+        for number in divisors:
+            step = replace(self, num_microbatches=number)
+            recomputed = step.is_recomputed(recompute_above_gib)
+            peak = step.peak_bytes(optimiser_copies=optimiser_copies, recomputed=recomputed)
+            if peak <= accumulate_above_gib * 2**30:
+                return step
+        return replace(self, num_microbatches=self._share)
 
     def peak_bytes(self, *, optimiser_copies: float, recomputed: bool) -> int:
         """Return the most bytes held at once: where the backward pass begins, or where it ends.
@@ -166,6 +192,8 @@ class StepMemory:
         interpreter is included; otherwise this is the device's memory alone.
         """
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), self._passing_bytes())
+        if self.num_microbatches > 1:  # the sum of gradients so far
+            begins += int(self._own_bytes())
         ends = self._gradient_bytes()
         made = max(begins, ends) + self._copies_bytes()
         held = self._own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
@@ -263,9 +291,3 @@ class StepMemory:
             return self.shape.parameters * self.weight_bytes
         gathered = self._embedding_bytes() // self.weight_bytes + 24 * self.shape.width**2
         return gathered * (2 * self.weight_bytes + FLOAT32)
-
-
-def recompute_blocks(model: HasBlocks) -> None:
-    """Make every block of ``model.blocks`` recompute, in place; parameter names stay."""
-    for block in model.blocks:
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
