@@ -24,7 +24,6 @@ from rote.planner.bill import (
     h100_seconds,
 )
 from rote.run.preflight import Facts
-from rote.run.step import compile_mode
 from rote.training.graphed import GRAPH
 
 LOCAL_WORKERS = "workers"  # a key of the local host alone
@@ -110,7 +109,7 @@ def _run_seconds(point: Point, fact: Facts, stack: int) -> float:
         [steps, finish],
         layers=fact.step.shape.num_blocks,
         parameters=round(fact.step.shape.flops_per_token / FLOPS_PER_PARAMETER_AND_TOKEN),
-        is_replayed=compile_mode(point.spec, fact.parameters, device_type="cuda") == GRAPH,
+        is_replayed=point.spec.how["host"]["compile"] == GRAPH,
     )
 
 
