@@ -25,6 +25,7 @@ from rote.training.blocks import KERNELS, attention_kernel, restore_blocks, trai
 from rote.training.training_run import Interrupted
 
 V, L = 11, 8
+SLOW = pytest.mark.slow
 COMPILED = "host.compile=blocks"
 
 
@@ -52,7 +53,12 @@ def loss_and_gradients(model: nn.Module) -> list[Tensor]:
 
 @pytest.mark.parametrize(
     ("name", "recomputed"),
-    [*[(name, False) for name in groups()["model"]], ("gpt", True), ("moe", True)],
+    [
+        ("gpt", False),
+        ("gpt", True),
+        ("moe", True),
+        *[pytest.param(name, False, marks=SLOW) for name in groups()["model"] if name != "gpt"],
+    ],
 )
 def test_equal_blocks_of_every_model_share_one_graph_and_its_gradients(
     name: str, recomputed: bool, counter: CompileCounterWithBackend
@@ -90,8 +96,8 @@ def test_measures_copies_and_what_follows_training_see_plain_blocks(
     "more",
     [
         ["log.look_at=[0,10]", "log.look_with=[cost]", "host.recompute_above_gib=0"],
-        ["precision=bf16_mixed", "control=[dropout,goldfish]"],
-        ["precision=qat_int8", "model=llama"],
+        pytest.param(["precision=bf16_mixed", "control=[dropout,goldfish]"], marks=SLOW),
+        pytest.param(["precision=qat_int8", "model=llama"], marks=SLOW),
     ],
 )
 def test_a_run_with_compiled_blocks_agrees_with_a_plain_one_and_resumes(
@@ -112,12 +118,13 @@ def test_a_run_with_compiled_blocks_agrees_with_a_plain_one_and_resumes(
     assert losses(halted, spec) == pytest.approx(curves["null"], rel=1e-3)
 
 
-@pytest.mark.slow
+@SLOW
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 def test_a_run_with_generated_code_agrees_with_a_plain_one(tiny: MakeSpec, tmp_path: Path) -> None:
     for mode in ("null", "blocks"):
-        execute(tiny(f"host.compile={mode}"), Store(tmp_path / mode))
-    plain, compiled = (losses(Store(tmp_path / mode), tiny()) for mode in ("null", "blocks"))
+        spec = tiny(f"host.compile={mode}", "host.recompute_above_gib=0", "host.attention=flash")
+        execute(spec, Store(tmp_path / mode))
+    plain, compiled = (losses(Store(tmp_path / mode), spec) for mode in ("null", "blocks"))
     assert compiled == pytest.approx(plain, rel=1e-4)
 
 

@@ -94,7 +94,5 @@ def test_a_bill_counts_a_lone_graph_as_a_stack_of_one(tiny: MakeSpec) -> None:
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_built(tiny: MakeSpec) -> None:
-    with pytest.raises(
-        ValueError, match=r"host\.compile='fast': choose from .*reduce-overhead.*auto"
-    ):
+    with pytest.raises(ValueError, match=r"host\.compile='fast': choose from .*blocks.*auto"):
         Preflight().facts(tiny("host.compile=fast"))

@@ -93,13 +93,27 @@ def test_a_stack_agrees_with_runs_alone(tiny: MakeSpec, tmp_path: Path, mode: st
         assert losses(together, spec) == pytest.approx(losses(alone, spec), rel=1e-2)
 
 
-@pytest.mark.parametrize("mode", ["default", "reduce-overhead", "graph"])
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead", "graph", "auto", "blocks"])
 def test_a_compiled_run_agrees_with_a_plain_one(tiny: MakeSpec, tmp_path: Path, mode: str) -> None:
     curves = []
     for chosen in ("null", mode):
         spec, store = tiny(GPU, f"host.compile={chosen}"), Store(tmp_path / chosen)
         execute(spec, store)
         curves.append(losses(store, spec))
+    assert curves[1] == pytest.approx(curves[0], rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "how", ["attention=flash", "attention=efficient", "attention=cudnn", "accumulate_above_gib=0"]
+)
+def test_kernels_of_attention_and_micro_batches_change_last_digits(
+    tiny: MakeSpec, tmp_path: Path, how: str
+) -> None:
+    curves = []
+    for chosen in ("compile=null", how):
+        spec = tiny(GPU, "precision=bf16_mixed", "size.width=16", f"host.{chosen}")
+        execute(spec, Store(tmp_path / chosen))
+        curves.append(losses(Store(tmp_path / chosen), spec))
     assert curves[1] == pytest.approx(curves[0], rel=1e-2)
 
 
