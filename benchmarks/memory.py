@@ -47,6 +47,7 @@ def cases() -> dict[str, list[str]]:
         "535k B=64": (64, FORMATS, ("size=535k", NEVER)),
         "535k B=1024": (1024, FORMATS, ("size=535k", NEVER)),
         "20m B=64": (64, FORMATS, ("size=20m", NEVER)),
+        "20m B=64 cut": (64, FORMATS, ("size=20m", NEVER, "host.accumulate_above_gib=1.2")),
         "124m B=2": (2, FORMATS, ("size=124m", *GPT2, NEVER)),
         "355m B=1": (1, ("fp32", "bf16_true"), ("size=355m", *GPT2, NEVER)),
         "355m B=1 recomputed": (1, FORMATS, ("size=355m", *GPT2, ALWAYS)),
