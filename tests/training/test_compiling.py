@@ -84,13 +84,15 @@ def test_auto_is_a_graph_where_one_was_timed(
 
 def test_a_bill_counts_a_lone_graph_as_a_stack_of_one(tiny: MakeSpec) -> None:
     """The update keeps the weights from before, and attention is written out."""
-    peaks, shared = {}, []
-    for mode in ("null", "graph", "auto"):
-        facts = Preflight().facts(tiny("host.accelerator=gpu", f"host.compile={mode}"))
-        peaks[mode] = facts.peak_bytes(1)
-        shared.append(facts.peak_bytes(2))
-    assert peaks["null"] < peaks["graph"] == peaks["auto"]
-    assert len(set(shared)) == 1
+
+    def peak(mode: str, *more: str, processes: int = 1) -> int:
+        spec = tiny("host.accelerator=gpu", f"host.compile={mode}", *more)
+        return Preflight().facts(spec).peak_bytes(processes)
+
+    assert peak("null") < peak("graph") == peak("auto")
+    assert peak("null", processes=2) == peak("graph", processes=2)
+    for never in ("optim=soap", "control=[goldfish]", "control=[dropout]"):
+        assert peak("null", never) == peak("graph", never)
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_built(tiny: MakeSpec) -> None:

@@ -10,6 +10,7 @@ from rote.ledger.claim import ClaimLost, RunIsTaken
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.models.count import named_trainable
 from rote.run.assembly import make_training_run
 from rote.run.observers import Observer
 from rote.run.session import RunSession, prepare_process
@@ -18,7 +19,7 @@ from rote.training.distributed import device_of
 from rote.training.finish.module import FinishModule, OnEnd
 from rote.training.graphed import GRAPH
 from rote.training.module import Phase, TrainingModule, fit
-from rote.training.stack import CannotStack
+from rote.training.stack import CannotStack, is_recordable
 from rote.training.stacked import StackedTrainingModule
 from rote.training.training_run import CheckpointPolicy, Diverged, Interrupted, TrainingRun
 
@@ -76,8 +77,10 @@ def _alone(run: TrainingRun, spec: Spec) -> TrainingModule | StackedTrainingModu
     """Return the module for one run: a stack of one if its steps are recorded as CUDA graphs."""
     device = device_of(spec.how["host"]["accelerator"])
     if run.compile_mode == GRAPH and device.type == "cuda" and distributed.num_processes() == 1:
-        with suppress(CannotStack):
-            return StackedTrainingModule([run], _raise, device)
+        optimiser = run.optimiser(named_trainable(run.model))
+        if is_recordable(run.controls.objective(run.scored_from), optimiser):
+            with suppress(CannotStack):
+                return StackedTrainingModule([run], _raise, device)
     return TrainingModule(run)
 
 

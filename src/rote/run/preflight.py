@@ -24,6 +24,7 @@ from rote.training.controls.protocol import PlannedTraining
 from rote.training.distributed import device_of
 from rote.training.graphed import GRAPH
 from rote.training.memory import ModelShape, StepMemory
+from rote.training.stack import is_recordable
 
 MOST_TRIED = 20_000_000  # parameters of a model that is tried beforehand: larger ones take seconds
 
@@ -168,7 +169,9 @@ class Preflight:
             finish=Finishing.of(step, finish, data.num_sequences) if finish else None,
             optimiser_copies=copies,
             limits=limits,
-            is_graphed=mode == GRAPH and not step.on_cpu and not alone,
+            is_graphed=mode == GRAPH
+            and not (step.on_cpu or alone)
+            and is_recordable(controls.objective(0), optimiser),
             stack=None if alone or is_foreign else StackMemory.of(step, finish, copies),
         )
 

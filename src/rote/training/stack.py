@@ -135,14 +135,11 @@ class Stack:
         self.graphed = self._graphed()
 
     def _graphed(self) -> Graphed | None:
-        """Make a new graph for every number of runs, except if controls change the loss.
-
-        Such controls may look at their tokens.
-        """
-        if self.compile_mode != GRAPH or self.device.type != "cuda" or self.objective.changes:
+        """Make a new graph for every number of runs."""
+        if self.compile_mode != GRAPH or self.device.type != "cuda":
             return None
-        if any(isinstance(part, Soap) for part in _parts(self.optimiser)):
-            return None  # it renews its bases at some steps only, which one graph cannot do
+        if not is_recordable(self.objective, self.optimiser):
+            return None
         return Graphed(self._step, _parts(self.optimiser))
 
     def _plain_losses(self, tokens_KBL: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,6 +193,15 @@ def require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> None
     plain = [[_without_rates(group) for group in one.param_groups] for one in optimisers]
     if any(one != plain[0] for one in plain):
         raise CannotStack("optimisers differ in more than their rates")
+
+
+def is_recordable(objective: Objective, optimiser: Optimizer) -> bool:
+    """Return whether one graph can be every step.
+
+    Controls that change the loss may look at their tokens, and SOAP renews its bases at some steps
+    only.
+    """
+    return not (objective.changes or any(isinstance(part, Soap) for part in _parts(optimiser)))
 
 
 def _without_rates(group: Mapping[str, Any]) -> dict[str, Any]:
