@@ -32,7 +32,9 @@ TAGS = "tags"
 LIMIT_KEY = "up_to_parameters"
 MOST_THREADS = 1 << 12  # torch would try to start more
 LONGEST_SIGNAL_SECONDS = 65535  # of sbatch --signal
-OF_A_RUN = (  # every host has these keys, because every run reads them
+# Every host has these keys, because every run reads them. accumulate_above_gib and attention are
+# read as null where plans of earlier versions lack them.
+OF_A_RUN = (
     "threads", "accelerator", "recompute_above_gib", "strategy", "compile",
     "checkpoint_every_seconds",
 )  # fmt: skip
