@@ -26,6 +26,7 @@ from rote.models.count import (
 )
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
+from rote.training.blocks import train_blocks
 from rote.training.float8 import FORWARD, float8_product
 
 Row = dict[str, Any]
@@ -49,7 +50,7 @@ class Large:
     precision: str = "bf16_true"
     optim: str = "adamw"
     clip_norm: float | None = 1.0
-    is_compiled: bool = IS_GPU  # blocks: one is compiled, all run it
+    is_compiled: bool = IS_GPU  # blocks, as by host.compile=blocks
 
 
 def device_name() -> str:
@@ -97,9 +98,7 @@ def large_row(options: Large) -> Row:
             )
         )  # fmt: skip
         tokens_BL = torch.randint(options.vocab_size, (options.batch_size, options.length))
-    if options.is_compiled:
-        for block in model.blocks:
-            block.compile()
+    train_blocks(model, compiled=options.is_compiled, recomputed=False)
     optimiser = build(what["optim"]["optimiser"])(list(model.named_parameters()))
     step = partial(_step, model, optimiser, precision, tokens_BL, options.clip_norm)
     first_loss_nats = float(step())

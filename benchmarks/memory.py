@@ -39,7 +39,7 @@ from rote.models.count import named_trainable
 from rote.models.likelihood import token_nats
 from rote.run.preflight import Preflight
 from rote.training import sharding
-from rote.training.memory import recompute_blocks
+from rote.training.blocks import train_blocks
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 MIB = 1 << 20
@@ -68,6 +68,7 @@ def cases() -> dict[str, list[str]]:
         "535k B=64": (64, FORMATS, ("size=535k", NEVER)),
         "535k B=1024": (1024, FORMATS, ("size=535k", NEVER)),
         "20m B=64": (64, FORMATS, ("size=20m", NEVER)),
+        "20m B=64 cut": (64, FORMATS, ("size=20m", NEVER, "host.accumulate_above_gib=1.2")),
         "124m B=2": (2, FORMATS, ("size=124m", *GPT2, NEVER)),
         "355m B=1": (1, ("fp32", "bf16_true"), ("size=355m", *GPT2, NEVER)),
         "355m B=1 recomputed": (1, FORMATS, ("size=355m", *GPT2, ALWAYS)),
@@ -162,7 +163,7 @@ def measure_shard(spec: Spec, processes: int) -> dict[str, float]:
     """
     facts = Preflight().facts(spec)
     step, copies = replace(facts.step, processes=processes), facts.optimiser_copies
-    recomputed = step.is_recomputed(facts.recompute_above_gib)
+    recomputed = step.is_recomputed(facts.limits["recompute_above_gib"])
     state, peak = _in_one_process(spec, processes, recomputed=recomputed)
     predicted = step.held_bytes(copies) + step.made_bytes(recomputed=recomputed)
     predicted_state = step.own_bytes() * (2 + copies)
@@ -185,7 +186,7 @@ def _in_one_process(spec: Spec, processes: int, *, recomputed: bool) -> tuple[in
     try:
         model = precision.cast(build(what["model"], vocab_size=vocab_size, max_length=length))
         if recomputed:
-            recompute_blocks(model)
+            train_blocks(model, compiled=False, recomputed=True)
         sharding.shard(model, init_device_mesh("cpu", (processes,)))
         optimiser = build(what["optim"]["optimiser"])(named_trainable(model))
         tokens_BL = torch.zeros(

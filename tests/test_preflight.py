@@ -20,7 +20,8 @@ def test_each_distinct_part_is_built_once(monkeypatch: pytest.MonkeyPatch) -> No
         built[str(config["_target_"]).rpartition(".")[2]] += 1
         return build(config, **arguments)
 
-    monkeypatch.setattr("rote.run.preflight.build", counting)
+    for module in ("preflight", "step"):
+        monkeypatch.setattr(f"rote.run.{module}.build", counting)
     composer = COMPOSER
     specs = [
         Spec.from_config(

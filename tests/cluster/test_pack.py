@@ -7,7 +7,6 @@ from tests.conftest import MakeSpec
 
 from rote.cluster.pack import (
     MOST_STACKED,
-    MOST_STACKED_PARAMETERS,
     Speed,
     estimates,
     packs,
@@ -15,6 +14,7 @@ from rote.cluster.pack import (
     stacks,
 )
 from rote.cluster.plan import Point
+from rote.config.host_and_log import AUTO_PARAMETERS
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.planner.bill import RATES
@@ -112,7 +112,7 @@ def test_a_gpu_stacks_as_many_as_fit_up_to_the_most_timed(
 
 def test_the_most_stacked_are_the_fastest_and_the_largest_timed() -> None:
     timed = [row for row in RATES if row.stack > 1]
-    assert max(row.parameters for row in timed) == MOST_STACKED_PARAMETERS
+    assert max(row.parameters for row in timed) == AUTO_PARAMETERS
     for size in {row.parameters for row in timed}:
         of_size = [row for row in timed if row.parameters == size]
         assert max(of_size, key=lambda row: row.steps_per_second).stack == MOST_STACKED

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from tests.conftest import MakeSpec
 from tests.preloaded import CONTEXT
 
@@ -22,6 +23,7 @@ from rote.training.distributed import DistributedProcess
 from rote.training.training_run import Interrupted
 
 SLOW = pytest.mark.slow
+TRACED = partial(torch.compile, backend="aot_eager")  # generated code would take a minute
 MANY = "control=[goldfish,label_smoothing,gradient_noise,early_stopping,weight_decay]"
 
 
@@ -41,6 +43,7 @@ def process(
 ) -> None:
     if in_chunks:
         likelihood.WHOLE_LOGITS_BYTES = 0
+    torch.compile = TRACED
     DistributedProcess(
         rank=rank, num_processes=2, local_rank=rank, node=0, num_nodes=1,
         master_host="127.0.0.1", master_port=port,
@@ -79,7 +82,11 @@ def in_two_processes(
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Callable[[Spec], list[dict[str, float]]]:
+def alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Spec], list[dict[str, float]]]:
+    monkeypatch.setattr(torch, "compile", TRACED)
+
     def run(spec: Spec) -> list[dict[str, float]]:
         store = Store(tmp_path / "alone")
         execute(spec, store)
@@ -92,8 +99,14 @@ def alone(tmp_path: Path) -> Callable[[Spec], list[dict[str, float]]]:
     ("overrides", "in_chunks", "tolerance"),
     [
         (["host.strategy=ddp", MANY, "log.look_at=[0,17,30]"], False, 1e-6),
-        pytest.param(["host.strategy=ddp"], False, 1e-6, marks=SLOW),
-        pytest.param(["host.strategy=fsdp"], False, 1e-6, marks=SLOW),
+        # In micro-batches of one sequence each.
+        pytest.param(
+            ["host.strategy=ddp", "host.accumulate_above_gib=0", MANY], False, 1e-6, marks=SLOW
+        ),
+        pytest.param(
+            ["host.strategy=fsdp", "host.accumulate_above_gib=0", "host.compile=blocks"], False,
+            1e-6, marks=SLOW,
+        ),
         # Each process drops other numbers: losses are those of one process in kind alone.
         pytest.param(
             ["host.strategy=fsdp", "control=[dropout,goldfish,label_smoothing]"], False, 0.5,

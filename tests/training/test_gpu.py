@@ -98,6 +98,8 @@ def test_a_stack_agrees_with_runs_alone(tiny: MakeSpec, tmp_path: Path, mode: st
     [
         ("default", ()),
         ("reduce-overhead", ()),
+        ("auto", ()),
+        ("blocks", ()),
         ("graph", ()),
         ("graph", ("optim=muon",)),
         ("graph", ("optim=soap",)),
@@ -112,6 +114,20 @@ def test_a_compiled_run_agrees_with_a_plain_one(
         spec, store = tiny(GPU, f"host.compile={chosen}", *overrides), Store(tmp_path / chosen)
         execute(spec, store)
         curves.append(losses(store, spec))
+    assert curves[1] == pytest.approx(curves[0], rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "how", ["attention=flash", "attention=efficient", "attention=cudnn", "accumulate_above_gib=0"]
+)
+def test_kernels_of_attention_and_micro_batches_change_last_digits(
+    tiny: MakeSpec, tmp_path: Path, how: str
+) -> None:
+    curves = []
+    for chosen in ("compile=null", how):
+        spec = tiny(GPU, "precision=bf16_mixed", "size.width=16", f"host.{chosen}")
+        execute(spec, Store(tmp_path / chosen))
+        curves.append(losses(Store(tmp_path / chosen), spec))
     assert curves[1] == pytest.approx(curves[0], rel=1e-2)
 
 

@@ -40,8 +40,11 @@ class LocalHost:
     strategy: str
     compile: str | None
     checkpoint_every_seconds: float
-    checkpoint_pairs: bool = True  # as plans of earlier versions have it
-    code: str = LIVE  # likewise
+    # As plans of earlier versions have it:
+    checkpoint_pairs: bool = True
+    code: str = LIVE
+    accumulate_above_gib: float | None = None
+    attention: str | None = None
 
     def __post_init__(self) -> None:
         require_host(dataclasses.asdict(self))

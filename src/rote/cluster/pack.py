@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rote.cluster.plan import Point
+from rote.config.host_and_log import AUTO_PARAMETERS
 from rote.io.write import canonical_json
 from rote.ledger.spec import FINISH, Spec, once_a_group
 from rote.ledger.store import RunFolder, Store
 
 # Of the stacks timed on a GPU, 128 runs took most steps a second at both sizes timed, 80,352 and
-# 535,168 parameters (docs/performance.md). No stack of larger models was timed.
-MOST_STACKED, MOST_STACKED_PARAMETERS = 128, 535_168
+# 535,168 parameters (docs/performance.md).
+MOST_STACKED = 128
 STACKED_BLINDLY = 16  # on a GPU whose memory is unknown
 # Of the memory, what stacks are planned to fill: predictions are to be within 15 %
 # (`rote.training.memory`), and each process has a CUDA context besides.
@@ -113,7 +114,7 @@ def stack_on_gpu(point: Point, memory_gib: float | None) -> int:
 
     ``memory_gib`` is the process's share of the GPU's memory, None if it is unknown.
     """
-    if point.stack_run_bytes is None or point.parameters > MOST_STACKED_PARAMETERS:
+    if point.stack_run_bytes is None or point.parameters > AUTO_PARAMETERS:
         return 1
     if memory_gib is None:
         return STACKED_BLINDLY

@@ -78,8 +78,11 @@ class SlurmHost(Resources):
     strategy: str
     compile: str | None
     checkpoint_every_seconds: float
-    checkpoint_pairs: bool = True  # as plans of earlier versions have it
-    code: str = LIVE  # likewise
+    # As plans of earlier versions have it:
+    checkpoint_pairs: bool = True
+    code: str = LIVE
+    accumulate_above_gib: float | None = None
+    attention: str | None = None
 
     def __post_init__(self) -> None:
         require_host({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})

@@ -22,14 +22,19 @@ from rote.core.checks import (
 Check = Callable[[str, object], None]
 
 FLAG = re.compile(r"(--)?[A-Za-z][\w-]*(=.*)?")
-AUTO = "auto"  # host.stack: as many runs as memory and the measured gain allow
+AUTO = "auto"  # host.stack, host.compile: what memory and the measured gain allow
+# The largest model that was timed on a GPU in stacks and as a graph (docs/performance.md): auto
+# gives larger ones neither.
+AUTO_PARAMETERS = 535_168
 PROJECT = re.compile(r"[^/\\#?%:]{1,128}")  # the project names that wandb accepts
 MIRROR = "rote.tracking.mirror.WandbMirror"
 TAGS = "tags"
 LIMIT_KEY = "up_to_parameters"
 MOST_THREADS = 1 << 12  # torch would try to start more
 LONGEST_SIGNAL_SECONDS = 65535  # of sbatch --signal
-OF_A_RUN = (  # every host has these keys, because every run reads them
+# Every host has these keys, because every run reads them. accumulate_above_gib and attention are
+# read as null where plans of earlier versions lack them.
+OF_A_RUN = (
     "threads", "accelerator", "recompute_above_gib", "strategy", "compile",
     "checkpoint_every_seconds",
 )  # fmt: skip
@@ -233,7 +238,9 @@ HOST: Mapping[str, Check] = {
     "threads": _whole(1, MOST_THREADS),
     "accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "recompute_above_gib": _or_null(_from(0)),
+    "accumulate_above_gib": _or_null(_from(0)),
     "strategy": _one_of("ddp", "fsdp"),
+    "attention": _or_null(_one_of("cudnn", "efficient", "flash", "math")),
     "compile": _or_null(require_word),  # its modes are those of `rote.training.graphed`
     "checkpoint_every_seconds": _or_null(_from(0)),
     "checkpoint_pairs": require_flag,

@@ -134,18 +134,14 @@ def attention_bytes(
 ) -> float:
     """Return the bytes that `attend` keeps of a position: query, key, value, and the weights.
 
-    Torch's fused kernel keeps the log of the weights' sum instead, and with dropout on a CPU torch
-    itself uses plain products.
+    Torch's fused kernel keeps the log of the weights' sum instead. Under vmap, and on a CPU with
+    dropout, torch itself uses plain products.
     """
     heads = 3 * width * step.product_bytes
-    is_plain = step.on_cpu and (
-        step.has_own_weights
-        or has_dropout
-        or is_written_out(
-            length=step.length, head_width=width // num_heads, number_bytes=step.product_bytes
-        )
+    is_written = has_dropout or is_written_out(
+        length=step.length, head_width=width // num_heads, number_bytes=step.product_bytes
     )
-    if not is_plain:
+    if not (step.has_own_weights or (step.on_cpu and is_written)):
         return heads + FLOAT32 * num_heads
     weights = num_heads * step.length * step.product_bytes
     return heads + (3 if has_dropout else 1) * weights  # dropped ones and their mask

@@ -128,7 +128,8 @@ class _WithLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(values: Tensor, loss: Tensor) -> Tensor:
-        return values.view_as(values)
+        # No view: torch.compile would take it of the input anew, and leave `backward` out (2.11).
+        return values.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:

@@ -10,8 +10,10 @@ from rote.config.build import build
 from rote.core.rng import stream_seed
 from rote.core.units import uniform_bits
 from rote.ledger.spec import Spec
-from rote.models.contracts import HasBlocks, require_causal, require_contract
+from rote.models.contracts import require_causal, require_contract
+from rote.models.count import trainable_parameters
 from rote.precision import Precision
+from rote.run.step import compile_mode, require_step, try_optim
 from rote.tasks.protocol import Task, scored_from
 from rote.training import distributed
 from rote.training.budget import Budget
@@ -19,7 +21,8 @@ from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import GradientMaker
 from rote.training.data import BatchOrder, Order, on_device
 from rote.training.distributed import device_of
-from rote.training.memory import ModelShape, StepMemory, recompute_blocks
+from rote.training.memory import StepMemory
+from rote.training.model_shape import ModelShape
 from rote.training.training_run import CheckpointPolicy, LookPolicy, Row, TrainingRun
 
 
@@ -38,11 +41,13 @@ def make_training_run(
     model: nn.Module = build(what["model"], vocab_size=task.vocab_size, max_length=task.length)
     require_contract(model, vocab_size=task.vocab_size)
     require_causal(model, vocab_size=task.vocab_size, length=task.length)
-    device = device_of(spec.how["host"]["accelerator"])
+    host = spec.how["host"]
+    device = device_of(host["accelerator"])
     controls = Controls.of(spec.controls, build)
-    controls.require_strategy(spec.how["host"]["strategy"])
+    controls.require_strategy(host["strategy"])
     controls.change_model(model)
     budget, precision = build(what["budget"]), build(what["precision"])
+    require_step(spec, model, precision)
     if budget.finish and distributed.num_processes() > 1:
         raise ValueError("budget.finish trains in one process: use a host with one")
     given = task.train(seed)
@@ -51,10 +56,7 @@ def make_training_run(
     first = scored_from(task)
     num_tokens = sequences.num_sequences * (task.length - first)
     order, maker = _reading(controls, budget, task, sequences.num_sequences, seed)
-    if isinstance(model, HasBlocks) and _is_recomputed(
-        spec, model, precision, controls, order.batch_size, task.length
-    ):
-        recompute_blocks(model)
+    step = _step(spec, model, precision, controls, batch_size=order.batch_size, task=task)
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
     return TrainingRun(
@@ -76,7 +78,10 @@ def make_training_run(
         checkpointing=checkpointing,
         resume=resume,
         looking=looking,
-        compile_mode=spec.how["host"]["compile"],
+        compile_mode=compile_mode(spec, trainable_parameters(model), device_type=device.type),
+        attention=host.get("attention"),
+        recomputed=step.is_recomputed(host["recompute_above_gib"]),
+        num_microbatches=step.num_microbatches,
         scored_from=first,
         seed=seed,
         controls=controls,
@@ -110,23 +115,31 @@ def _reading(
     return BatchOrder(num_sequences=num_sequences, batch_size=batch_size, seed=key), None
 
 
-def _is_recomputed(
+def _step(
     spec: Spec,
     model: nn.Module,
     precision: Precision,
     controls: Controls,
+    *,
     batch_size: int,
-    length: int,
-) -> bool:
-    host = spec.how["host"]
+    task: Task,
+) -> StepMemory:
+    """Return the step of this process, cut into micro-batches if the host says so."""
+    host, optim = spec.how["host"], spec.what["optim"]
+    limit_gib = host.get("accumulate_above_gib")
+    max_steps = spec.what["budget"]["max_steps"]
     step = StepMemory.of(
         ModelShape.of(model),
         precision,
         batch_size=batch_size,
-        length=length,
+        length=task.length,
         device_type=device_of(host["accelerator"]).type,
         processes=distributed.num_processes(),
         strategy=host["strategy"],
         microbatch_size=controls.microbatch_size,
     )
-    return step.is_recomputed(host["recompute_above_gib"])
+    return step.cut(
+        accumulate_above_gib=limit_gib,
+        recompute_above_gib=host["recompute_above_gib"],
+        optimiser_copies=0 if limit_gib is None else try_optim(optim, max_steps)[1],
+    )

@@ -7,23 +7,24 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from rote.config.build import build
-from rote.config.host_and_log import require_host, require_log
+from rote.config.host_and_log import AUTO, require_host, require_log
 from rote.core.checks import require_whole
 from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
 from rote.run.looks import require_looks
 from rote.run.peaks import Finishing, StackMemory, can_stack
+from rote.run.step import compile_mode, require_step, try_optim
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
 from rote.training.distributed import device_of
-from rote.training.graphed import require_mode
-from rote.training.memory import ModelShape, StepMemory
+from rote.training.graphed import GRAPH
+from rote.training.memory import StepMemory
+from rote.training.model_shape import ModelShape
 
 MOST_TRIED = 20_000_000  # parameters of a model that is tried beforehand: larger ones take seconds
 
@@ -54,10 +55,11 @@ class Facts:
     finish_evaluations: int  # gradients of the whole training set, after the steps
     epoch_tokens: int  # of the training set
     trains_alone: bool  # even if the host makes stacks
-    step: StepMemory  # in a single process
+    step: StepMemory  # of whole batches in a single process
     finish: Finishing | None
     optimiser_copies: float  # values that the optimiser keeps per weight
-    recompute_above_gib: float | None
+    limits: Mapping[str, float | None]  # of `StepMemory.cut`, in GiB
+    is_graphed: bool  # one process records its steps, as a stack of one
     # On a GPU. None: it trains alone, or its model is not rote's, which vmap might refuse.
     stack: StackMemory | None
 
@@ -74,9 +76,12 @@ class Facts:
     def peak_bytes(self, processes: int) -> int:
         """Return the peak bytes of each process if so many train together."""
         step = replace(self.step, processes=processes)
+        step = step.cut(optimiser_copies=self.optimiser_copies, **self.limits)
+        if self.is_graphed and processes == 1 and step.num_microbatches == 1:
+            step = replace(step, is_stacked=True)
         peak = step.peak_bytes(
             optimiser_copies=self.optimiser_copies,
-            recomputed=step.is_recomputed(self.recompute_above_gib),
+            recomputed=step.is_recomputed(self.limits["recompute_above_gib"]),
         )
         return max(peak, self.finish.peak_bytes()) if self.finish else peak
 
@@ -109,7 +114,6 @@ class Preflight:
         what, host = spec.what, spec.how["host"]
         require_seed(what["seed"])
         self._once([host, "host"], partial(require_host, host))
-        require_mode(host["compile"])
         self._once([spec.how["log"], "log"], partial(require_log, spec.how["log"]))
         require_looks(spec)
         data = self._data(what["task"])
@@ -126,12 +130,13 @@ class Preflight:
             controls = self._once(key, partial(_checked_controls, spec, budget))
         shape, built = self._model(what["model"], (data.vocab_size, data.length), controls)
         _check_finish(spec, budget, controls)
+        require_step(spec, built, precision)
         precision.check(
             device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
             has_finish=finish is not None, has_own_gradients=controls.gradients is not None,
         )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
-        optimiser, copies = self._once([optim, steps], partial(_try_optim, optim, steps))
+        optimiser, copies = self._once([optim, steps], partial(try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
         step = StepMemory.of(
             shape,
@@ -145,6 +150,12 @@ class Preflight:
         )
         alone = not can_stack(built, optimiser)
         alone |= bool(controls.why_alone or precision.why_alone)
+        limits = {
+            "recompute_above_gib": host["recompute_above_gib"],
+            "accumulate_above_gib": host.get("accumulate_above_gib"),
+        }
+        alone |= step.cut(optimiser_copies=copies, **limits).num_microbatches > 1
+        mode = compile_mode(spec, shape.parameters, device_type=device_of(host["accelerator"]).type)
         is_foreign = not what["model"]["_target_"].startswith("rote.")
         return Facts(
             parameters=shape.parameters,
@@ -157,7 +168,8 @@ class Preflight:
             step=step,
             finish=Finishing.of(step, finish, data.num_sequences) if finish else None,
             optimiser_copies=copies,
-            recompute_above_gib=host["recompute_above_gib"],
+            limits=limits,
+            is_graphed=mode == GRAPH and not (step.on_cpu or alone),
             stack=None if alone or is_foreign else StackMemory.of(step, finish, copies),
         )
 
@@ -225,7 +237,7 @@ def _check_task(measure: ChecksTask, task: Mapping[str, Any]) -> None:
 
 def _checked_controls(spec: Spec, budget: Budget) -> Controls:
     """Check the controls with the task and model of the run; both are released."""
-    what = spec.what
+    what, mode = spec.what, spec.how["host"]["compile"]
     controls = Controls.of(spec.controls, build)
     task = build(what["task"])
     sequences = controls.change_sequences(task.train(0), length=task.length)
@@ -235,7 +247,7 @@ def _checked_controls(spec: Spec, budget: Budget) -> Controls:
             model=_on_meta(what["model"], task.vocab_size, task.length),
             num_sequences=sequences.num_sequences,
             budget=budget,
-            compile_mode=spec.how["host"]["compile"],
+            compile_mode=None if mode == AUTO else mode,
         )
     )
     return controls
@@ -260,33 +272,3 @@ def _on_meta(model: Mapping[str, Any], vocab_size: int, length: int) -> nn.Modul
     with torch.device("meta"), _NoInitialisation():
         built: nn.Module = build(model, vocab_size=vocab_size, max_length=length)
         return built
-
-
-def _try_optim(optim: Mapping[str, Any], max_steps: int) -> tuple[Optimizer, float]:
-    """Try optimiser and schedule on two small weights, so that bad settings fail here.
-
-    Returns that optimiser and how many values it keeps per weight, counted after a step.
-    """
-    weights = [("matrix", nn.Parameter(torch.zeros(8, 8))), ("bias", nn.Parameter(torch.zeros(2)))]
-    try:
-        optimiser = build(optim["optimiser"])(weights)
-        build(optim["schedule"])(0, max_steps)
-    except TypeError as error:
-        raise ValueError(f"optim: {error}") from error
-    clip_norm = optim["clip_norm"]
-    if clip_norm is not None and not (isinstance(clip_norm, int | float) and clip_norm > 0):
-        raise ValueError(f"optim.clip_norm must be null or a number above 0, got {clip_norm!r}")
-    for _, weight in weights:
-        weight.grad = torch.zeros_like(weight)
-    optimiser.step()
-    copies = _numel(optimiser.state_dict()) / sum(weight.numel() for _, weight in weights)
-    return optimiser, copies
-
-
-def _numel(state: Any) -> int:
-    """Count the numbers in all tensors of a nested state, without scalars (counters)."""
-    if isinstance(state, torch.Tensor):
-        return state.numel() if state.ndim else 0
-    if isinstance(state, Mapping):
-        return sum(map(_numel, state.values()))
-    return sum(map(_numel, state)) if isinstance(state, list | tuple) else 0

@@ -6,7 +6,7 @@ recorded once (a step of a stack, or loss and gradient of whole data sets) and r
 torch.compile is off unless the host config selects it. Only training is compiled; measures read the
 same weights through the plain functions. Torch keeps compiled code on disk
 (TORCHINDUCTOR_CACHE_DIR), so the next run of a shape starts in seconds. Results differ in the last
-digits, as with another number of threads.
+digits, as with another number of threads. `rote.training.blocks` compiles blocks alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,8 +89,9 @@ def is_recordable(optimiser: Optimizer) -> bool:
 # The step as CUDA graphs, without a compiler. No effect on a CPU and for runs that cannot be
 # stacked.
 GRAPH = "graph"
+BLOCKS = "blocks"  # the blocks alone, of a run that trains by itself
 # The others are torch's names; reduce-overhead records CUDA graphs of the loss.
-MODES = (GRAPH, "default", "reduce-overhead", "max-autotune")
+MODES = (GRAPH, BLOCKS, "default", "reduce-overhead", "max-autotune")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -98,7 +99,7 @@ Result = TypeVar("Result")
 def require_mode(mode: str | None) -> None:
     """Raises ValueError for an unknown mode."""
     if mode is not None and mode not in MODES:
-        raise ValueError(f"host.compile={mode!r}: choose from {MODES} or null")
+        raise ValueError(f"host.compile={mode!r}: choose from {MODES}, auto or null")
 
 
 def is_recorded(mode: str | None, device: torch.device) -> bool:
@@ -108,4 +109,4 @@ def is_recorded(mode: str | None, device: torch.device) -> bool:
 
 def compiled(loss: Callable[Arguments, Result], mode: str | None) -> Callable[Arguments, Result]:
     """Return the loss, compiled if asked: for one batch shape, and for any once a stack shrinks."""
-    return loss if mode in (None, GRAPH) else torch.compile(loss, mode=mode)
+    return loss if mode in (None, GRAPH, BLOCKS) else torch.compile(loss, mode=mode)

@@ -1,89 +1,26 @@
-"""Estimate the peak memory of one training process, and recompute blocks to reduce it.
+"""Estimate the peak memory of one training process, and cut its batches to reduce it.
 
 `benchmarks/memory.py` measures real peaks; docs/performance.md has predicted over measured. What a
 block keeps for the backward pass, the block states (`activation_bytes`); one that does not counts
 as GPT-2's. For a model without ``blocks`` and ``head`` only weights, gradients and optimiser state
-count. Recomputed blocks keep only their input and run again in the backward pass (Chen et al. 2016,
-arXiv 1604.06174): a third more arithmetic, the same result.
+count. Recomputed blocks keep only their input (`rote.training.blocks`).
 
 Letters: N positions in a step, D width, b sequences whose own gradients are held at once.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
-
-from torch import nn
-from torch.utils.checkpoint import checkpoint
+from dataclasses import dataclass, replace
 
 from rote.models.attention import mask_bytes
-from rote.models.contracts import (
-    FLOAT32,
-    HasActivationBytes,
-    HasBlocks,
-    HasDropout,
-    HasHead,
-    StepFormat,
-)
-from rote.models.count import (
-    frozen_parameters,
-    num_passes,
-    trainable_parameters,
-    training_flops_per_token,
-)
+from rote.models.contracts import FLOAT32, StepFormat
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
+from rote.training.model_shape import ModelShape
 
 INTERPRETER_BYTES = 450 << 20  # Python, torch, Lightning and rote after a step of 6,700 parameters
 # On a CPU glibc keeps freed memory (`rote.core.process`), with holes. Fitted to 15 measured peaks
 # of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
 HEAP_FACTOR = 1.45
 STRATEGIES = ("ddp", "fsdp")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelShape:
-    """The properties of a model that decide how much memory it takes."""
-
-    parameters: int  # that train
-    frozen_parameters: int
-    block_parameters: int  # of the largest block
-    outside_parameters: int  # of no block: embeddings, the final norm, the head
-    flops_per_token: float  # of training
-    num_blocks: int  # that run, one that runs twice as two
-    width: int
-    vocab_size: int
-    drops_embeddings: bool
-    # What one block keeps of each position. Equal blocks have unequal methods.
-    block_bytes: Callable[[StepFormat], float] = field(compare=False)
-
-    @classmethod
-    def of(cls, model: nn.Module) -> "ModelShape":
-        """Read the properties off a model, which may be on the meta device."""
-        vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
-        blocks = list(model.blocks) if isinstance(model, HasBlocks) else []
-        block = blocks[0] if blocks else None
-        sizes = [trainable_parameters(one) + frozen_parameters(one) for one in blocks]
-        parameters, frozen = trainable_parameters(model), frozen_parameters(model)
-        return cls(
-            parameters=parameters,
-            frozen_parameters=frozen,
-            block_parameters=max(sizes, default=0),
-            outside_parameters=parameters + frozen - sum(sizes),
-            flops_per_token=training_flops_per_token(model),
-            num_blocks=num_passes(model),
-            width=width,
-            vocab_size=vocab_size,
-            drops_embeddings=isinstance(model, HasDropout) and "embedding" in model.dropout_places,
-            block_bytes=block.activation_bytes
-            if isinstance(block, HasActivationBytes)
-            else partial(_as_of_gpt2, width),
-        )
-
-
-def _as_of_gpt2(width: int, step: StepFormat) -> float:
-    """Return what a GPT-2 block keeps of a position: 2 D of norms and 14 D of products."""
-    return 2 * width * step.weight_bytes + 14 * width * step.product_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +38,7 @@ class StepMemory:
     strategy: str  # ddp or fsdp: how processes share the model
     microbatch_size: int | None  # b; None: one gradient of a whole batch
     is_stacked: bool = False  # one run's part of a stack's step
+    num_microbatches: int = 1  # that each process computes one after another
 
     @classmethod
     def of(
@@ -137,8 +75,12 @@ class StepMemory:
     @property
     def positions(self) -> int:
         """Return N of this process's share of the batch, or of the part computed at once."""
-        sequences = -(-self.batch_size // self.processes)
+        sequences = self._share // self.num_microbatches
         return min(sequences, self.microbatch_size or sequences) * self.length
+
+    @property
+    def _share(self) -> int:
+        return -(-self.batch_size // self.processes)
 
     def block_bytes(self) -> int:
         """Return the bytes that one block keeps for the backward pass."""
@@ -162,9 +104,32 @@ class StepMemory:
 
     def is_recomputed(self, limit_gib: float | None) -> bool:
         """Return whether blocks run again in the backward pass, given the limit of conf/host."""
-        if limit_gib is None or self.microbatch_size:  # vmap cannot go through a block twice
+        if limit_gib is None or self._format.has_own_weights:  # under vmap no block runs twice
             return False
         return self.activation_bytes() > limit_gib * 2**30
+
+    def cut(
+        self,
+        *,
+        accumulate_above_gib: float | None,
+        recompute_above_gib: float | None,
+        optimiser_copies: float,
+    ) -> "StepMemory":
+        """Return the step in the fewest equal micro-batches whose peak is within the limit.
+
+        They have one sequence each if no number suffices. Without a limit, and where sequences'
+        own gradients are taken, the step stays whole.
+        """
+        if accumulate_above_gib is None or self.microbatch_size:
+            return self
+        divisors = (number for number in range(1, self._share) if self._share % number == 0)
+        for number in divisors:
+            step = replace(self, num_microbatches=number)
+            recomputed = step.is_recomputed(recompute_above_gib)
+            peak = step.peak_bytes(optimiser_copies=optimiser_copies, recomputed=recomputed)
+            if peak <= accumulate_above_gib * 2**30:
+                return step
+        return replace(self, num_microbatches=self._share)
 
     def peak_bytes(self, *, optimiser_copies: float, recomputed: bool) -> int:
         """Return the most bytes held at once: where the backward pass begins, or where it ends.
@@ -184,6 +149,8 @@ class StepMemory:
         """Return the most bytes that the step makes besides: activations and gradients."""
         passing = self._passing_bytes() + self._reduced_bytes(self.shape.block_parameters)
         begins = self._kept_bytes(recomputed) + max(self._head_bytes(), passing)
+        if self.num_microbatches > 1:  # the sum of gradients so far
+            begins += int(self.own_bytes())
         largest = max(self.shape.block_parameters, self.shape.outside_parameters)
         ends = self._gradient_bytes() + self._reduced_bytes(largest)
         return max(begins, ends) + self._copies_bytes()
@@ -288,9 +255,3 @@ class StepMemory:
         if self.processes == 1 or self.strategy == "ddp":
             return 0
         return parameters * FLOAT32 + self.shape.block_parameters * self.weight_bytes
-
-
-def recompute_blocks(model: HasBlocks) -> None:
-    """Make every block of ``model.blocks`` recompute, in place; parameter names stay."""
-    for block in model.blocks:
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -26,8 +26,9 @@ from torch.optim import Optimizer
 from rote.ledger.curve import LOSS_NATS
 from rote.models.count import named_trainable
 from rote.training import distributed, sharding
+from rote.training.blocks import attention_kernel, restore_blocks, train_blocks
 from rote.training.finish.module import FinishModule
-from rote.training.graphed import compiled
+from rote.training.graphed import BLOCKS, compiled
 from rote.training.stacked import StackedTrainingModule
 from rote.training.training_run import Interrupted, TrainingRun
 
@@ -73,7 +74,13 @@ class TrainingModule(lightning.LightningModule):
             sharding.load_optimiser(optimiser, resume["optimiser"])
             torch.set_rng_state(resume["rng"])
             self.run.resume = None  # frees the copy of the weights
+        is_compiled = self.run.compile_mode == BLOCKS
+        train_blocks(self.model, compiled=is_compiled, recomputed=self.run.recomputed)
         self.run.look()
+
+    def on_fit_end(self) -> None:
+        """Leave the plain blocks: what follows takes no part in how they trained."""
+        restore_blocks(self.model)
 
     def training_step(self, stride: int, _: int) -> None:
         """Train one stride, or the rest of it; the loader's "batch" is only its number.
@@ -133,10 +140,12 @@ class TrainingModule(lightning.LightningModule):
         for group, peak in zip(optimiser.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * fraction
         run.controls.before_step(seed=run.seed, step=step)
-        with run.precision.active(self.device.type):
+        with run.precision.active(self.device.type), attention_kernel(run.attention):
             loss = self._gradients(step, tokens_BL)
         gradients = [one.grad for one in self.weights if one.grad is not None]
         run.precision.unscale(gradients)
+        if run.num_microbatches > 1:
+            torch._foreach_div_(gradients, run.num_microbatches)
         if run.clip_norm is not None:
             _clip(gradients, run.clip_norm)
         if run.controls.gradient_changers:
@@ -147,20 +156,31 @@ class TrainingModule(lightning.LightningModule):
         return loss.detach()
 
     def _gradients(self, step: int, tokens_BL: Tensor) -> Tensor:
-        """Compute gradients in the parameters; return the plain cost of the tokens, in nats."""
+        """Sum gradients of all micro-batches; return the tokens' mean plain cost, in nats."""
         if make := self.run.gradient_maker:
             return make(self.model, tokens_BL, step=step, objective=self.objective)
-        trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL)
-        loss = trained_BL.mean()
-        self._backward(self.run.precision.scaled(loss))
-        return loss if trained_BL is nats_BL else nats_BL.mean()
+        number = self.run.num_microbatches
+        if number == 1:
+            return self._gradient(tokens_BL, None, is_last=True)
+        weights_BL = self.objective.weights(tokens_BL)  # their mean is 1 over the whole batch
+        weights = [None] * number if weights_BL is None else weights_BL.chunk(number)
+        parts = enumerate(zip(tokens_BL.chunk(number), weights, strict=True), start=1)
+        losses = [self._gradient(*part, is_last=count == number) for count, part in parts]
+        return torch.stack(losses).mean()
 
-    def _backward(self, loss: Tensor) -> None:
-        """Run backward, through Lightning only if processes average gradients: it is slower."""
-        if distributed.num_processes() > 1:
-            self.manual_backward(loss)
+    def _gradient(self, tokens_BL: Tensor, weights_BL: Tensor | None, *, is_last: bool) -> Tensor:
+        """Add a micro-batch's gradient; processes average theirs in the last backward pass.
+
+        Only that one goes through Lightning, which is slower.
+        """
+        trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL, weights_BL=weights_BL)
+        loss = trained_BL.mean()
+        scaled = self.run.precision.scaled(loss)
+        if is_last and distributed.num_processes() > 1:
+            self.manual_backward(scaled)
         else:
-            loss.backward()  # type: ignore[no-untyped-call]
+            scaled.backward()  # type: ignore[no-untyped-call]
+        return (loss if trained_BL is nats_BL else nats_BL.mean()).detach()
 
     def _optimiser(self) -> Any:
         """Return the bare optimiser: Lightning's wrapper costs 50 us a step and adds nothing."""

@@ -50,9 +50,13 @@ class Objective:
         return bool(self.losses or self.weighers)
 
     def of_tokens(
-        self, model: Model, tokens_BL: Tensor, num_members: int = 1
+        self,
+        model: Model,
+        tokens_BL: Tensor,
+        num_members: int = 1,
+        weights_BL: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Compute both; weights are averaged in each of ``num_members`` equal batch parts."""
+        """Compute both, with ``weights_BL`` if the tokens are a part of a batch."""
         if self.losses:
             nats_BL, logits_BLV = nats_and_logits(model, tokens_BL)
         else:
@@ -63,12 +67,17 @@ class Objective:
         if self.scored_from:
             trained_BL = trained_BL[:, self.scored_from :]
             nats_BL = nats_BL[:, self.scored_from :] if self.losses else trained_BL
-        if self.weighers:
-            trained_BL = trained_BL * self._weights(tokens_BL, num_members)
-        return trained_BL, nats_BL
+        if weights_BL is None:
+            weights_BL = self.weights(tokens_BL, num_members)
+        return trained_BL if weights_BL is None else trained_BL * weights_BL, nats_BL
 
-    def _weights(self, tokens_BL: Tensor, num_members: int) -> Tensor:
-        """Return weights with mean 1 over each part of all processes; 0 if no token counts."""
+    def weights(self, tokens_BL: Tensor, num_members: int = 1) -> Tensor | None:
+        """Return weights with mean 1 over each of ``num_members`` equal parts of all processes.
+
+        They are 0 in a part of which no token counts; None: all tokens count alike.
+        """
+        if not self.weighers:
+            return None
         weights_BL = torch.stack([one.weights(tokens_BL) for one in self.weighers]).prod(0)
         weights_BL = weights_BL[:, self.scored_from :]
         parts_KN = weights_BL.reshape(num_members, -1)

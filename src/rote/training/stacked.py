@@ -34,6 +34,8 @@ class StackedTrainingModule(lightning.LightningModule):
         self.automatic_optimization = False
         if why := runs[0].controls.why_alone or runs[0].precision.why_alone:
             raise CannotStack(why)
+        if any(run.num_microbatches > 1 for run in runs):
+            raise CannotStack("their batches are cut into micro-batches")
         _require_one_pace(runs)
         self.active = list(runs)
         self.on_end = on_end

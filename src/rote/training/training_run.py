@@ -118,6 +118,9 @@ class TrainingRun:
     resume: Mapping[str, Any] | None
     looking: LookPolicy | None = None
     compile_mode: str | None = None
+    attention: str | None = None  # the kernel that torch's attention takes
+    recomputed: bool = False  # blocks run again in the backward pass
+    num_microbatches: int = 1  # of the batch of one process
     entropy_is_known: bool = True
     scored_from: int = 0  # tokens before this position are read, not learnt or scored
     seed: int = 0  # for draws of controls
