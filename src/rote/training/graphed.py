@@ -61,7 +61,10 @@ class Graphed:
         return output
 
     def _record(self, tensors: Sequence[Tensor]) -> None:
-        """Record without computing: the first replay computes the step of these tensors."""
+        """Record without computing: the first replay computes the step of these tensors.
+
+        Raises RuntimeError with a remedy where the device refuses a call of the step.
+        """
         self.inputs = [one.clone() for one in tensors]
         groups = [group for one in self.optimisers for group in one.param_groups]
         capturable = [group for group in groups if "capturable" in group]
@@ -71,6 +74,9 @@ class Graphed:
                 group["capturable"] = True
             with torch.cuda.graph(graph):
                 self.output = self.step(*self.inputs)
+        except RuntimeError as error:
+            remedy = "host.compile=null trains without"
+            raise RuntimeError(f"no CUDA graph of this step: {remedy} ({error})") from error
         finally:
             for group in capturable:  # a CPU could not load a checkpoint with it
                 group["capturable"] = False
