@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from functools import partial, partialmethod
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,7 @@ def test_large_steps_begin_at_the_loss_of_a_guesser(parts: Any) -> None:
 def test_options_change_the_speed_and_not_the_first_loss(
     parts: Any, large: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    eager = partialmethod(torch.nn.Module.compile, backend="eager")
-    monkeypatch.setattr(torch.nn.Module, "compile", eager)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     monkeypatch.setattr(large, "Large", partial(large.Large, is_compiled=True))
     rows = rows_of(parts, "large_options")
     wider = rows.pop("vocabulary of 128")
