@@ -89,8 +89,8 @@ def states(plan: Plan, store: Store, jobs: Jobs) -> list[RunState]:
 def trained_versions(plan: Plan, store: Store) -> str:
     """Return `code_versions` of the finished runs of a sweep that can be read.
 
-    Files are not compared with their seals, which would take three times as long. No words about
-    more than 10,000 runs: reports and the site read their circumstances in any case.
+    Files are not compared with their seals, which would take three times as long, and those of more
+    than `MOST_VERSIONS` runs are not read: reports and the site do it in any case.
     """
     if len(plan.points) > MOST_VERSIONS:
         return ""
@@ -102,9 +102,8 @@ def trained_versions(plan: Plan, store: Store) -> str:
         except (FileNotFoundError, ValueError):
             return None
 
-    return code_versions(
-        filter(None, mapped(circumstances, plan.run_ids, "reading versions", no_progress))
-    )
+    found = mapped(circumstances, plan.run_ids, "reading versions", no_progress)
+    return code_versions(filter(None, found))
 
 
 def count(runs: Sequence[RunState]) -> dict[str, int]:
