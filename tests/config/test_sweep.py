@@ -84,6 +84,15 @@ def test_a_derived_key_sees_those_derived_before_it() -> None:
         ["task.num_sequences=100", "budget.batch_size=14"],  # 12.5 + 1, rounded to even
         ["task.num_sequences=200", "budget.batch_size=26"],
     ]
+    (kept,) = expanded(sweep(**grid, filter=["task.num_sequences > 100"]))
+    assert kept[-2] == "task.num_sequences=200"
+
+
+@pytest.mark.parametrize("key", ["task.length.inside", "seed.inside", "size.width.a.b"])
+def test_a_derived_key_inside_a_value_is_refused_by_its_name(key: str) -> None:
+    (overrides,) = expanded(sweep(product={"seed": [1]}, derive={key: "3", "task.length": "8"}))
+    with pytest.raises(ValueError, match=f"key {key!r} is not known"):
+        COMPOSER.config(overrides)
 
 
 def test_a_set_is_chosen_by_the_bits_that_can_be_memorised_of_it() -> None:

@@ -4,7 +4,7 @@ grid.product   axis -> values, all combinations
 grid.zip       axis -> values, paired by position (all of one length)
 grid.cases     name -> cases, each of them settings that belong together; all combinations of cases
 grid.derive    key -> expression over axes, configuration, P (parameters) and keys derived before
-grid.filter    expressions; a point stays where all hold
+grid.filter    expressions that see derived keys too; a point stays where all hold
 
 An axis is a configuration key or group, or a name of its own that an expression uses.
 """
@@ -233,15 +233,14 @@ def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Ite
         num_points += 1
         yield GridPoint(axes, overrides)
     if not num_points:
-        raise ValueError(
-            f"sweep {sweep.name!r} has no points: an axis is empty or a filter too strict"
-        )
+        raise ValueError(f"{source} has no points: an axis is empty or a filter too strict")
 
 
-def _with_key(names: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+def _with_key(names: Any, key: str, value: Any) -> dict[str, Any]:
     """Return the names with one more value; the mappings on the way to it are copied."""
     first, _, rest = key.partition(".")
-    return {**names, first: _with_key(names.get(first) or {}, rest, value) if rest else value}
+    held = names if isinstance(names, Mapping) else {}  # composing refuses a key inside a value
+    return {**held, first: _with_key(held.get(first), rest, value) if rest else value}
 
 
 def _side_by_side(override: Override) -> dict[str, list[Any]]:
