@@ -16,7 +16,7 @@ from tests.preloaded import CONTEXT
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models import likelihood
-from rote.run.execute import assist, execute
+from rote.run.execute import assist, execute, execute_together
 from rote.run.weights import load_trained
 from rote.training import distributed
 from rote.training.distributed import DistributedProcess
@@ -155,3 +155,24 @@ def test_losses_packs_and_resume(
         assert all(bool(weight.isfinite().all()) for weight in model.parameters())
     circumstances = broken / "runs" / specs[0].run_id / "circumstances.json"
     assert json.loads(circumstances.read_text())["resumed_at_step"] == 17
+
+
+@pytest.mark.parametrize("begun_in", [1, 2])
+def test_a_run_goes_on_in_another_number_of_processes(
+    tiny: MakeSpec,
+    tmp_path: Path,
+    alone: Callable[[Spec], list[dict[str, float]]],
+    begun_in: int,
+) -> None:
+    """In the middle of a stride, whose losses so far are sums of each process."""
+    spec, store = tiny(), Store(tmp_path / "parted")
+    in_two = partial(in_two_processes, [spec], store.outputs, in_chunks=False)
+    if begun_in == 2:
+        in_two(stop_at=17)
+        assert execute_together([spec], store) == {}
+    else:
+        with pytest.raises(Interrupted):
+            execute(spec, store, stop=StopAt(17))
+        in_two()
+    for ours, theirs in zip(store.run(spec.run_id).curve(), alone(spec), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)

@@ -78,7 +78,7 @@ class StackedTrainingModule(lightning.LightningModule):
         """Train up to the next check of a loss."""
         start = self.active[0].progress.steps
         steps = range(start, min(run.stride().stop for run in self.active))
-        begun = [sum(run.progress.stride_loss_nats) for run in self.active]
+        begun = [run.progress.stride_loss_of(0, 1) for run in self.active]
         sums_K = torch.tensor(begun, dtype=torch.float64, device=self.stack.device)
         # Both for the whole stride at once, because a copy to a GPU waits for all its queued work.
         fractions_TK = torch.tensor([[one.fraction(step) for one in self.active] for step in steps])

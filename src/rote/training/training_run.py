@@ -74,6 +74,13 @@ class Progress:
         finish = saved.get("finish")
         return cls(**{**saved, "finish": FinishProgress(**finish) if finish else None})
 
+    def stride_loss_of(self, rank: int, num_processes: int) -> float:
+        """Return the sum that this process goes on from; another number of them shares the mean."""
+        sums = self.stride_loss_nats
+        if len(sums) == num_processes:
+            return sums[rank]
+        return sum(sums) / len(sums) if sums else 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPolicy:
