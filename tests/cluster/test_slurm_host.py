@@ -50,6 +50,7 @@ def test_a_rule_with_a_wrong_key_is_refused(rule: str, told: str) -> None:
     ("overrides", "told"),
     [
         (["host.nodes=2", "host.tasks_per_node=4"], "8 processes .* cannot share batches of 12"),
+        (["host.nodes=2", "task.num_sequences=7"], "2 processes .* cannot share batches of 7"),
         (["host.nodes=2", "host.strategy=fsdp", "optim=soap"], "SOAP does not go with .*fsdp"),
         (["host.runs_at_once=3"], "host.cpus_per_task is 1: too few"),
         (["host.runs_at_once=2", "host.nodes=2"], "shares its job with no other"),

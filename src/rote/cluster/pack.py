@@ -123,11 +123,9 @@ def stack_on_gpu(point: Point, memory_gib: float | None) -> int:
 
 
 def _shape(spec: Spec) -> str:
-    what, budget, optim = spec.what, spec.what["budget"], spec.what["optim"]
+    budget, optim = spec.what["budget"], spec.what["optim"]
     optimiser = {key: value for key, value in optim["optimiser"].items() if not key.endswith("lr")}
-    # A data set smaller than a batch is read whole at each step.
-    batch_size = min(budget["batch_size"], what["task"].get("num_sequences", math.inf))
-    rest = [optimiser, optim["clip_norm"], str(batch_size), budget["check_every_steps"]]
+    rest = [optimiser, optim["clip_norm"], spec.batch_size, budget["check_every_steps"]]
     return canonical_json([_kind(spec), *rest])
 
 

@@ -90,14 +90,13 @@ class SlurmHost(Resources):
     def check(self, point: Point) -> None:
         """Raises ValueError if processes or cores cannot be shared as configured."""
         asked, together = self.resources(point.parameters), self.processes(point.parameters)
-        budget, optimiser = point.spec.what["budget"], point.spec.what["optim"]["optimiser"]
-        batch_size = budget["batch_size"]
-        if together > 1 and FINISH in budget:
+        what, batch_size = point.spec.what, point.spec.batch_size
+        if together > 1 and FINISH in what["budget"]:
             raise ValueError(
                 f"budget.finish trains in one process, not in {together} (host.nodes x "
                 "host.tasks_per_node)"
             )
-        is_soap = optimiser["_target_"].startswith(SOAP)
+        is_soap = what["optim"]["optimiser"]["_target_"].startswith(SOAP)
         if together > 1 and self.strategy == "fsdp" and is_soap:
             raise ValueError(
                 "SOAP does not go with host.strategy=fsdp: its bases are of whole matrices"

@@ -95,6 +95,12 @@ class Spec:
         return int(budget["max_steps"]) + int(budget.get(FINISH, {}).get("max_evaluations", 0))
 
     @property
+    def batch_size(self) -> int:
+        """Return the sequences of a step at most: a data set smaller than a batch is read whole."""
+        asked = self.what["budget"]["batch_size"]
+        return int(min(asked, self.what["task"].get("num_sequences", asked)))
+
+    @property
     def run_id(self) -> str:
         """Return 16 hex digits of SHA-256 over everything that changes a result."""
         text = canonical_json({"version": VERSION, **_whole_numbers(dict(self.what))})
