@@ -20,9 +20,9 @@ from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.planner.sweep_bill import make_bill
-from rote.run.peaks import can_stack
 from rote.run.preflight import Facts, Preflight
 from rote.training import distributed
+from rote.training.stack import why_apart
 
 
 class Foreign(GPT):
@@ -111,9 +111,9 @@ def test_what_no_stack_is_known_to_train_trains_alone(
 
 def test_optimisers_that_are_not_known_to_keep_runs_apart_train_them_alone() -> None:
     model = nn.Linear(2, 2)
-    assert can_stack(model, torch.optim.AdamW(model.parameters()))
-    assert not can_stack(model, torch.optim.Adagrad(model.parameters()))
-    assert not can_stack(nn.Sequential(model, nn.Dropout()), torch.optim.SGD(model.parameters()))
+    assert why_apart(model, [torch.optim.AdamW(model.parameters())]) is None
+    assert why_apart(model, [torch.optim.Adagrad(model.parameters())])
+    assert why_apart(nn.Sequential(model, nn.Dropout()), [torch.optim.SGD(model.parameters())])
 
 
 def test_a_stack_takes_more_of_a_gpu_than_its_runs_alone_keep(tiny: MakeSpec) -> None:

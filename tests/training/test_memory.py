@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import COMPOSER
+from tests.conftest import COMPOSER, precision
 from torch import Tensor, nn
 
 from rote.config.build import build
@@ -20,19 +20,11 @@ from rote.models.looped import Looped
 from rote.precision import Precision
 from rote.training.blocks import train_blocks
 from rote.training.functional import per_sample_gradients
-from rote.training.memory import StepMemory
-from rote.training.model_shape import ModelShape
+from rote.training.memory import ModelShape, StepMemory
 from rote.training.objective import Objective
 
 V, L, B, D = 11, 8, 3, 32
-FORMATS = {
-    name: Precision(name=name, weights=weights, autocast=autocast, matmul="highest")
-    for name, weights, autocast in (
-        ("fp32", "float32", None),
-        ("bf16_mixed", "float32", "bfloat16"),
-        ("bf16_true", "bfloat16", None),
-    )
-}
+FORMATS = {name: precision(name) for name in ("fp32", "bf16_mixed", "bf16_true")}
 
 
 def gpt(

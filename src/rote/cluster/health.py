@@ -80,9 +80,7 @@ def _require_corpus(folder: Path) -> None:
     digests = prepared.manifest.get("digests")
     kept = digests.get("tokens") if isinstance(digests, dict) else None
     if kept != sha256_of_file(folder / TOKENS):
-        raise Damaged(
-            folder / TOKENS, "it is not what was written (SHA-256 differs)", PREPARE_AGAIN
-        )
+        raise Damaged(folder / TOKENS, CHANGED, PREPARE_AGAIN)
 
 
 def _require_files(folder: Path, name: str) -> None:

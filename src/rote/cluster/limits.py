@@ -18,7 +18,7 @@ from pathlib import Path
 from rote.cluster import queue
 from rote.cluster.journal import Journal
 from rote.cluster.liveness import sent_jobs
-from rote.cluster.preemption import CANCELLED
+from rote.cluster.preemption import CANCELLED, own_job_id
 from rote.io.read import Damaged, read_json
 from rote.io.shapes import keyed, listed, number, optional, text, whole
 from rote.io.write import write_json
@@ -126,10 +126,8 @@ def spending_of_job(submission: Path, store: Store) -> Spending:
 
     GPUs are those that SLURM gave the job, or those of this machine.
     """
-    sweep = submission.parents[1]
-    array, task = (os.environ.get(f"SLURM_ARRAY_{each}_ID") for each in ("JOB", "TASK"))
-    job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", submission.name)
-    return Spending(sweep, store, job, _num_gpus(), time.monotonic)
+    job = own_job_id() or submission.name
+    return Spending(submission.parents[1], store, job, _num_gpus(), time.monotonic)
 
 
 def _num_gpus() -> int:

@@ -18,11 +18,7 @@ from multiprocessing.process import BaseProcess
 from rote.config.build import import_targets
 from rote.ledger.spec import Spec
 
-START = (
-    multiprocessing.get_context("fork")
-    if sys.platform == "linux"
-    else multiprocessing.get_context("spawn")
-)
+START = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 Specs = tuple[Spec, ...]  # one run, or several that train as one stacked model
 
 POLL_SECONDS = 0.2  # the delay until a signal is passed on

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import submitit
 
 from rote.training import distributed
-from rote.training.distributed import DistributedProcess
 
 FIRST_PORT = 20_000  # below the ports that systems assign automatically
 NUM_PORTS = 12_000
@@ -18,7 +17,7 @@ def join_processes() -> None:
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
     # No two jobs on a node, and no two restarts of one job, should share a port.
     port = FIRST_PORT + (7 * int(os.environ["SLURM_JOB_ID"]) + restarts) % NUM_PORTS
-    DistributedProcess(
+    distributed.join(
         rank=environment.global_rank,
         num_processes=environment.num_tasks,
         local_rank=environment.local_rank,
@@ -26,7 +25,7 @@ def join_processes() -> None:
         num_nodes=environment.num_nodes,
         master_host=environment.hostnames[0],
         master_port=port,
-    ).join()
+    )
 
 
 def follow_rank_0(stop: Callable[[], bool]) -> None:

@@ -138,8 +138,8 @@ def varying_keys(specs: Sequence[Spec]) -> list[str]:
     for spec in specs:
         _differences(first, spec.what, "", found)
     order = dict.fromkeys([*flatten(first), *sorted(found)])
-    progress_text = found - _varying_with_class(specs, found)
-    return [key for key in order if key in progress_text and _is_shown(key)]
+    shown = found - _varying_with_class(specs, found)
+    return [key for key in order if key in shown and _is_shown(key)]
 
 
 def _varying_with_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
@@ -155,8 +155,8 @@ def _varying_with_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
         for key, prefix in inside.items():
             if key in row and not key.endswith("._target_"):
                 seen.setdefault((key, row[f"{prefix}_target_"]), set()).add(str(row[key]))
-    progress_text = {key for (key, _), values in seen.items() if len(values) == 1}
-    return progress_text - {key for (key, _), values in seen.items() if len(values) > 1}
+    implied = {key for (key, _), values in seen.items() if len(values) == 1}
+    return implied - {key for (key, _), values in seen.items() if len(values) > 1}
 
 
 def tail(path: Path, num_lines: int, outputs: Path) -> list[str]:

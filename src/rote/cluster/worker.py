@@ -71,24 +71,19 @@ def work(assignment: Assignment) -> list[str]:
     return worker.failed
 
 
-def attempt(
-    specs: Specs,
-    outputs: str,
-    code: Mapping[str, str | None],
-    parent: int,
-    own_modules: Sequence[str] = (),
-) -> Outcome:
+def attempt(specs: Specs, assignment: Assignment, parent: int) -> Outcome:
     """Execute the runs of this process; if its parent dies, it stops as if signalled."""
     from rote.training.training_run import Interrupted
 
-    _allow(specs, own_modules)  # a spawned process inherits nothing
+    _allow(specs, assignment.own_modules)  # a spawned process inherits nothing
     flag = StopFlag().install()
 
     def stop() -> bool:
         return flag.is_set() or os.getppid() != parent
 
     try:
-        ended = _execute(specs, Store(Path(outputs)), stop, {"submitted_by": dict(code)})
+        store, noted = Store(Path(assignment.outputs)), {"submitted_by": dict(assignment.code)}
+        ended = _execute(specs, store, stop, noted)
     except Interrupted:
         return Outcome.INTERRUPTED
     for run_id, error in ended.items():
@@ -134,13 +129,7 @@ class _Worker:
 
     def work_alone(self) -> None:
         """Work through all runs, then retry for a while those that other jobs held."""
-        make = partial(
-            attempt,
-            outputs=self.assignment.outputs,
-            code=self.assignment.code,
-            parent=os.getpid(),
-            own_modules=self.assignment.own_modules,
-        )
+        make = partial(attempt, assignment=self.assignment, parent=os.getpid())
         pool = ProcessPool(self.assignment.runs_at_once, make)
         todo = deque(self.assignment.stacks)
         held: list[Specs] = []

@@ -47,8 +47,7 @@ class Seal:
 
     def require(self, name: str, data: bytes) -> None:
         """Raises Damaged if ``data`` is not what was written to this file."""
-        if name not in self.files or self.files[name]["sha256"] != sha256(data):
-            raise self._changed(name)
+        self._require_digest(name, sha256(data))
 
     def require_file(self, name: str) -> None:
         """Check a file as `require` does, reading it in pieces."""
@@ -57,8 +56,7 @@ class Seal:
             digest = sha256_of(path)
         except FileNotFoundError:
             raise Damaged(path, "it is missing", REPAIR) from None
-        if name not in self.files or self.files[name]["sha256"] != digest:
-            raise self._changed(name)
+        self._require_digest(name, digest)
 
     def require_all(self, seen: "States", *, thorough: bool) -> None:
         """Raises Damaged for the first file that has changed.
@@ -78,8 +76,10 @@ class Seal:
             seen.st_mtime_ns < self.written_ns or seen.st_size > MOST_BYTES_IN_PASSING
         )
 
-    def _changed(self, name: str) -> Damaged:
-        return Damaged(self.folder / name, "it is not what the run wrote (SHA-256 differs)", REPAIR)
+    def _require_digest(self, name: str, digest: str) -> None:
+        if name not in self.files or self.files[name]["sha256"] != digest:
+            reason = "it is not what the run wrote (SHA-256 differs)"
+            raise Damaged(self.folder / name, reason, REPAIR)
 
 
 def write_seal(folder: Path, record: bytes) -> None:

@@ -106,15 +106,12 @@ class Order(Protocol):
     @property
     def batch_size(self) -> int:
         """Return the number of sequences a step, or its mean."""
-        ...
 
     def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
         """Return this process's ``share`` of the indices read at each of ``steps``, int64."""
-        ...
 
     def batches(self, steps: range) -> float:
         """Return the sequences read at ``steps`` over the batch size."""
-        ...
 
 
 class BatchOrder:

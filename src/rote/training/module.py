@@ -1,17 +1,13 @@
 """This module trains one run as a LightningModule; `fit` is the Trainer that `rote` uses for it.
 
-How Lightning is used. One Lightning step is one stride, the optimiser steps up to the next look at
-the loss: Lightning costs about half a millisecond a step, as much as a small model's forward pass.
-It chooses device and strategy (DDP, FSDP2), and moves and shares the model. Checkpoints, curves and
-signals are ours, since a run has to resume bit for bit at any step; `fit` switches Lightning's own
-off. Under a Trainer of your own they work: it sees one batch and one global step a stride, and
-receives the loss through `log` (examples/own_trainer.py).
+One Lightning step is one stride: docs/design.md says how Lightning is used. `fit` switches off its
+checkpoints, loggers and signals. Under a Trainer of your own they work: it sees one batch and one
+global step a stride, and receives the loss through `log` (examples/own_trainer.py).
 Shapes: K steps in a stride, B batch, L positions.
 """
 
 import gc
 import logging
-import math
 import time
 import warnings
 from typing import Any
@@ -30,7 +26,7 @@ from rote.training.blocks import attention_kernel, restore_blocks, train_blocks
 from rote.training.finish.module import FinishModule
 from rote.training.graphed import BLOCKS, compiled
 from rote.training.stacked import StackedTrainingModule
-from rote.training.training_run import Interrupted, TrainingRun
+from rote.training.training_run import Interrupted, TrainingRun, next_save_seconds
 
 
 class TrainingModule(lightning.LightningModule):
@@ -68,7 +64,7 @@ class TrainingModule(lightning.LightningModule):
         optimiser = self._optimiser()
         self.weights = list(self.model.parameters())
         self.peak_rates = [group["lr"] for group in optimiser.param_groups]
-        self.next_save_seconds = self._next_save()
+        self.next_save_seconds = next_save_seconds([self.run])
         if resume := self.run.resume:
             sharding.load_weights(self.model, resume["model"])
             sharding.load_optimiser(optimiser, resume["optimiser"])
@@ -125,11 +121,7 @@ class TrainingModule(lightning.LightningModule):
         )
         if stop:
             raise Interrupted(f"stopped at step {run.progress.steps} with a checkpoint")
-        self.next_save_seconds = self._next_save()
-
-    def _next_save(self) -> float:
-        every = self.run.checkpointing.every_seconds
-        return math.inf if every is None else time.monotonic() + every
+        self.next_save_seconds = next_save_seconds([run])
 
     def _step(self, step: int, tokens_BL: Tensor, *, is_counted: bool) -> Tensor:
         """Run one update; return the loss before it, in nats per token.

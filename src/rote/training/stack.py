@@ -59,7 +59,8 @@ class Stack:
         self._losses = compiled(self._plain_losses, compile_mode)
         self.compile_mode = compile_mode
         own = [make(named_trainable(model)) for make, model in zip(optimisers, models, strict=True)]
-        require_stackable(models[0], own)
+        if why := why_apart(models[0], own):
+            raise CannotStack(why)
         named = [dict(model.named_parameters()) for model in models]
         self.parameters = {
             name: nn.Parameter(
@@ -168,10 +169,8 @@ class Stack:
     def _clip(self, max_norm: float) -> None:
         """Clip each run like `torch.nn.utils.clip_grad_norm_`."""
         gradients = self._all_gradients()
-        squares_K = torch.stack([one.flatten(1).float().square().sum(1) for one in gradients]).sum(
-            0
-        )
-        scale_K = (max_norm / (squares_K.sqrt() + 1e-6)).clamp(max=1.0)
+        squares = [one.flatten(1).float().square().sum(1) for one in gradients]
+        scale_K = (max_norm / (torch.stack(squares).sum(0).sqrt() + 1e-6)).clamp(max=1.0)
         for one in gradients:
             one.mul_(_along(scale_K, one))
 
@@ -197,22 +196,19 @@ class Stack:
                 weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
 
 
-def require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> None:
-    """Raises CannotStack with the reason if such models cannot train together."""
+def why_apart(model: nn.Module, optimisers: Sequence[Optimizer]) -> str | None:
+    """Return why such models cannot train together, if they cannot."""
     if any(True for _ in model.buffers()):
-        raise CannotStack("the model has buffers")
+        return "the model has buffers"
     if any(isinstance(part, nn.Dropout) and part.p for part in model.modules()):
-        raise CannotStack("dropout would draw one mask for all runs")
+        return "dropout would draw one mask for all runs"
     for part in _parts(optimisers[0]):
         if not isinstance(part, (*ELEMENTWISE, *MATRIXWISE)):
-            raise CannotStack(f"{type(part).__name__} may look at more than one weight at a time")
-    plain = [[_without_rates(group) for group in one.param_groups] for one in optimisers]
+            return f"{type(part).__name__} may look at more than one weight at a time"
+    plain = [[{**group, "lr": 0, "params": 0} for group in one.param_groups] for one in optimisers]
     if any(one != plain[0] for one in plain):
-        raise CannotStack("optimisers differ in more than their rates")
-
-
-def _without_rates(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in group.items() if key not in ("lr", "params")}
+        return "optimisers differ in more than their rates"
+    return None
 
 
 def _parts(optimiser: Optimizer) -> tuple[Optimizer, ...]:

@@ -3,9 +3,8 @@
 Shapes: T steps in a stride, K runs, B batch, L positions.
 """
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,9 +15,7 @@ from torch.optim import Optimizer
 
 from rote.training.data import BatchOrder, StackedTokens, TokensInMemory
 from rote.training.stack import CannotStack, Stack
-from rote.training.training_run import Diverged, Interrupted, TrainingRun
-
-OnEnd = Callable[[TrainingRun, Diverged | None], None]
+from rote.training.training_run import Diverged, Interrupted, OnEnd, TrainingRun, next_save_seconds
 
 
 class StackedTrainingModule(lightning.LightningModule):
@@ -71,7 +68,7 @@ class StackedTrainingModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Start the clock for the first checkpoint."""
-        self.next_save_seconds = self._next_save()
+        self.next_save_seconds = next_save_seconds(self.active)
         self._measure()
 
     def training_step(self, *_: int) -> None:
@@ -156,7 +153,7 @@ class StackedTrainingModule(lightning.LightningModule):
             run.save(**self._state(number))
         if stop:
             raise Interrupted(f"stopped at step {self.active[0].progress.steps} with checkpoints")
-        self.next_save_seconds = self._next_save()
+        self.next_save_seconds = next_save_seconds(self.active)
 
     def _state(self, number: int) -> dict[str, Any]:
         return {
@@ -164,10 +161,6 @@ class StackedTrainingModule(lightning.LightningModule):
             "optimiser": self.stack.optimiser_state(number),
             "rng": self.rng[number],
         }
-
-    def _next_save(self) -> float:
-        wanted = [run.checkpointing.every_seconds for run in self.active]
-        return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
 
 
 def _require_one_pace(runs: Sequence[TrainingRun]) -> None:

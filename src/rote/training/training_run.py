@@ -7,6 +7,7 @@ module nor the stack is part of a run id.
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -84,17 +85,12 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPolicy:
-    """When training saves a checkpoint, and how."""
+    """When training saves a checkpoint, and how; by default a Trainer does so itself."""
 
-    save: Callable[[int, dict[str, Any]], None]
-    stop: Callable[[], bool]  # called after every step
-    every_seconds: float | None  # None: only on request to stop
+    save: Callable[[int, dict[str, Any]], None] = lambda step, state: None
+    stop: Callable[[], bool] = lambda: False  # called after every step
+    every_seconds: float | None = None  # None: only on request to stop
     has_pairs: bool = True  # False: the finish restarts from the weights of a checkpoint
-
-    @classmethod
-    def none(cls) -> "CheckpointPolicy":
-        """Never save and never stop: for a Trainer that does so itself."""
-        return cls(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,3 +286,12 @@ class TrainingRun:
         if self.watch:
             facts |= self.watch.facts()
         return facts
+
+
+OnEnd = Callable[[TrainingRun, Diverged | None], None]  # called with a run that leaves its module
+
+
+def next_save_seconds(runs: Iterable[TrainingRun]) -> float:
+    """Return when a checkpoint of runs that train together is due, by `time.monotonic`."""
+    wanted = [run.checkpointing.every_seconds for run in runs]
+    return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
