@@ -59,14 +59,15 @@ def test_each_has_the_record_of_a_run_alone(
     assert facts["stacked"] == len(specs)
 
 
-@pytest.mark.parametrize("num_alone", [0, 1])
+@pytest.mark.parametrize(("step", "num_alone"), [(13, 0), (13, 1), (10, 0), (17, 0)])
 def test_interrupted_they_go_on_together_or_alone(
-    specs: list[Spec], store: Store, shared: Shared, num_alone: int
+    specs: list[Spec], store: Store, shared: Shared, step: int, num_alone: int
 ) -> None:
+    """In the middle of a stride of ten steps, at its end, and where one of them ends."""
     together = Store(store.outputs / "together")
     specs = [spec for number, spec in enumerate(specs) if number != DIVERGING]
-    with pytest.raises(Interrupted, match="stopped at step 13 with checkpoints"):
-        execute_together(specs, together, stop=After(3 * 12 + 1))
+    with pytest.raises(Interrupted, match=f"stopped at step {step} with checkpoints"):
+        execute_together(specs, together, stop=After(3 * (step - 1) + 1))
     for spec in specs[:num_alone]:
         execute(spec, together)
     assert execute_together(specs, together) == {}

@@ -121,8 +121,7 @@ class StackedTrainingModule(lightning.LightningModule):
         """Check the losses of runs whose stride has ended; runs that are over leave."""
         staying = []
         for number, (run, loss_sum) in enumerate(zip(self.active, sums, strict=True)):
-            steps = run.progress.steps
-            whole = run.budget.strides()[(steps - 1) // run.budget.check_every_steps]
+            steps, whole = run.progress.steps, run.stride()
             run.progress.stride_loss_nats = [loss_sum]
             diverged = None
             if steps == whole.stop:

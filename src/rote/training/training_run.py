@@ -181,9 +181,9 @@ class TrainingRun:
         return self.sequences.num_sequences * (self.length - self.scored_from)
 
     def stride(self) -> range:
-        """Return all steps of the current stride, the finished ones included."""
+        """Return all steps of the stride whose loss is checked next, finished ones included."""
         every = self.budget.check_every_steps
-        start = self.progress.steps // every * every
+        start = every * len(self.progress.memorised_bits)
         return range(start, min(start + every, self.budget.max_steps))
 
     def is_look_due(self) -> bool:
