@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rote.cluster.journal import Journal
+from rote.cluster.limits import reached
 from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import launched, load_plan, sweep_folder
 from rote.core.progress import Progress, with_progress
@@ -41,10 +42,12 @@ def damaged_files(outputs: Path, progress: Progress) -> list[str]:
 
 
 def _checks(outputs: Path) -> Iterator[Check]:
+    store = Store(outputs)
     for name in launched(outputs):
         yield partial(load_plan, outputs, name)
         yield Journal(sweep_folder(outputs, name)).submissions
-    for run in Store(outputs).runs():
+        yield partial(reached, sweep_folder(outputs, name), store)
+    for run in store.runs():
         yield from _of_run(run)
     for folder in _folders(outputs / "corpora"):
         yield partial(_require_corpus, folder)

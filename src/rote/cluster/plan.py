@@ -21,12 +21,9 @@ from rote.ledger.spec import Spec, spec_of
 
 VERSION = 3
 LAUNCH_AGAIN = "move it away and launch the sweep again"
+RUN_ID = matching("[0-9a-f]{16}", "a run id, 16 hex digits")
 POINT = keyed(
-    {
-        "run_id": matching("[0-9a-f]{16}", "a run id, 16 hex digits"),
-        "parameters": whole,
-        "max_flops": number,
-    },
+    {"run_id": RUN_ID, "parameters": whole, "max_flops": number},
     {"axes": mapped(scalar), "stack_run_bytes": whole, "stack_base_bytes": whole},
 )
 SHAPE = keyed(
