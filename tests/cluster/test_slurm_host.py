@@ -5,16 +5,15 @@ from pathlib import Path
 import pytest
 from tests.conftest import COMPOSER, plan_of, point_of
 
-from rote.cluster.host import LaunchRequest, host_settings
+from rote.cluster.host import LaunchRequest, host_of
 from rote.cluster.journal import Journal
 from rote.cluster.slurm import SlurmHost
-from rote.config.build import build
 from rote.ledger.spec import Spec
 
 
 def host(*overrides: str) -> SlurmHost:
     config = COMPOSER.config(["host=slurm", *overrides])
-    made = build(host_settings(config["host"]))
+    made = host_of(config["host"])
     assert isinstance(made, SlurmHost)
     return made
 
@@ -122,11 +121,3 @@ def test_stacks_are_packed_whole_and_those_whose_worker_died_are_smaller_in_jobs
     )
     ((_, jobs),) = host(*overrides)._arrays(order, size=100)
     assert seeds == [[[spec.what["seed"] for spec in one] for one in job.stacks] for job in jobs]
-
-
-def test_where_a_run_is_carried_out_moves_no_id() -> None:
-    ids = {
-        Spec.from_config(COMPOSER.config([f"host={name}"])).run_id
-        for name in ("local", "slurm", "slurm_preemptible", "slurm_multinode", "slurm_gpu")
-    }
-    assert len(ids) == 1

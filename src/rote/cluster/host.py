@@ -9,6 +9,7 @@ from rote.cluster.journal import Journal
 from rote.cluster.plan import Plan, Point
 from rote.cluster.snapshot import LIVE, Snapshot
 from rote.cluster.worker import Assignment
+from rote.config.build import build
 from rote.config.host_and_log import require_host
 from rote.core.own_modules import folders_imported_from
 from rote.core.provenance import code
@@ -95,6 +96,7 @@ class HowRunsTrain:
         require_host({field.name: getattr(self, field.name) for field in fields(self)})
 
 
-def host_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings for `build` with plain lists and dictionaries instead of OmegaConf types."""
-    return {**settings, "_convert_": "all"}
+def host_of(settings: Mapping[str, Any]) -> Host:
+    """Build a host with plain lists and dictionaries instead of OmegaConf types."""
+    host: Host = build({**settings, "_convert_": "all"})
+    return host

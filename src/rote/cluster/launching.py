@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rote.cluster import queue
-from rote.cluster.host import Host, Launch, LaunchRequest, host_settings
+from rote.cluster.host import Launch, LaunchRequest, host_of
 from rote.cluster.journal import SENT, Journal
 from rote.cluster.liveness import SentJob, last_attempt, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
@@ -27,7 +27,6 @@ from rote.cluster.snapshot import (
 )
 from rote.cluster.status import Jobs, newest, states
 from rote.cluster.submission import reconcile, take_back
-from rote.config.build import build
 from rote.config.choices import unknown
 from rote.config.trust import remember, require_own
 from rote.core.own_modules import folders_imported_from
@@ -66,7 +65,7 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     if mode == "read-only":
         return Launch((), 0, detached=True)
     remember(plan.specs)
-    host: Host = build(host_settings(plan.host))
+    host = host_of(plan.host)
     with _alone(outputs, plan.name) as journal:
         jobs = _jobs(journal)
         stand = survey(plan, outputs, {each for job in jobs if job.is_live for each in job.run_ids})

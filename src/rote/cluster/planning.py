@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rote.cluster.host import Host, host_settings
+from rote.cluster.host import host_of
 from rote.cluster.plan import Plan, Point
-from rote.config.build import build
 from rote.config.compose import Composer
 from rote.config.data_resolver import DataResolver
 from rote.config.grammar import written
@@ -67,7 +66,7 @@ def make_plan(
         capacity_from=sweep.capacity_from,
         points=tuple(planned.values()),
     )
-    host: Host = build(host_settings(plan.host))
+    host = host_of(plan.host)
     for point in {id(fact): point for fact, point in zip(facts, plan.points, strict=True)}.values():
         host.check(point)
     return plan, facts

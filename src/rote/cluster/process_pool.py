@@ -18,7 +18,11 @@ from multiprocessing.process import BaseProcess
 from rote.config.build import import_targets
 from rote.ledger.spec import Spec
 
-START = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+START = (
+    multiprocessing.get_context("fork")
+    if sys.platform == "linux"
+    else multiprocessing.get_context("spawn")
+)
 Specs = tuple[Spec, ...]  # one run, or several that train as one stacked model
 
 POLL_SECONDS = 0.2  # the delay until a signal is passed on
@@ -50,12 +54,8 @@ class ProcessPool:
 
     def __init__(self, places: int, attempt: Callable[[Specs], Outcome]) -> None:
         self.attempt = attempt
-        self.free = list(range(places))
+        self.free = list(range(places))  # where another run can start now
         self.running: dict[BaseProcess, tuple[Specs, int]] = {}
-
-    def has_room(self) -> bool:
-        """Return whether another run can start now."""
-        return bool(self.free)
 
     def start(self, specs: Specs) -> None:
         """Start a process for the specs, on a place and the place's GPU."""

@@ -102,7 +102,7 @@ def _sbatch(
     given = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     python = f"{PYTHON} {given} {START}"
     executor = submitit.SlurmExecutor(folder=submission.folder, python=python)
-    comment = queue.comment_of(submission.uid)
+    comment = f"{queue.COMMENT}{submission.uid}"
     executor.update_parameters(**parameters, job_name=submission.job_name, comment=comment)
     with redirect_stderr(io.StringIO()):  # submitit prints sbatch's errors and raises them as well
         return [job.job_id for job in executor.map_array(work, assignments)]

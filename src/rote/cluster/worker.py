@@ -135,7 +135,7 @@ class _Worker:
         held: list[Specs] = []
         give_up_at = None
         while (todo or pool.running) and not self._must_stop():
-            while todo and pool.has_room():
+            while todo and pool.free:
                 self._start(todo.popleft(), pool, held)
             self._collect(pool, held)
             if held and not todo and not pool.running:
