@@ -32,6 +32,7 @@ from rote.ledger.store import RunFolder, Store
 LOG = logging.getLogger(__name__)
 WAIT_FOR_HELD_SECONDS = 60.0  # for a run that another process holds: a dying one releases it sooner
 PAUSE_SECONDS = 2.0
+FIRST_PORT, NUM_PORTS = 20_000, 12_000  # below the ports that systems assign automatically
 MAX_RESTARTS_WITHOUT_STEP = 5  # after that, the time limit must be shorter than the start-up
 
 
@@ -160,8 +161,7 @@ class _Worker:
                 continue
             if run.is_claimed():
                 held.append((spec,))
-                continue
-            if self._is_begun(run, len(specs)):
+            elif self._is_begun(run, len(specs)):
                 free.append(spec)
         if free:
             pool.start(tuple(free))
@@ -184,19 +184,24 @@ class _Worker:
 
     def work_distributed(self) -> None:
         """Choose the runs in the first process; the other processes train along."""
-        from rote.cluster import rendezvous
+        from rote.run.execute import assist
+        from rote.training import distributed
         from rote.training.training_run import Interrupted
 
-        rendezvous.join_processes()
+        _join_processes()
         if os.environ["SLURM_PROCID"] != "0":
-            with suppress(Interrupted):
-                rendezvous.follow_rank_0(self.flag.is_set)
+            try:
+                with suppress(Interrupted):
+                    assist(self.flag.is_set)
+            finally:
+                distributed.leave()
             return
         for spec in self.assignment.specs:
             if not self._must_stop():
                 self._run_distributed(spec)
         if not self.interrupted:  # else they were interrupted during training, too
-            rendezvous.release_processes()
+            distributed.from_first(None)  # no run is left
+            distributed.leave()
         if self._must_stop():
             self._leave()
 
@@ -205,9 +210,7 @@ class _Worker:
         from rote.training.training_run import Diverged, Interrupted
 
         run = self.store.run(spec.run_id)
-        if run.is_done() or self._has_failed(run) or run.is_claimed():
-            return
-        if not self._is_begun(run):
+        if run.is_done() or self._has_failed(run) or run.is_claimed() or not self._is_begun(run):
             return
         noted = {"submitted_by": dict(self.assignment.code)}
         try:
@@ -251,10 +254,8 @@ class _Worker:
                 LOG.warning("jobs in the queue are not cancelled: %s", error)
             leave(self.folder)
         LOG.warning("%s: leaving at a step boundary", self.flag.signal_name or "another's")
-        if (
-            int(os.environ.get("SLURM_RESTART_COUNT", 0)) >= MAX_RESTARTS_WITHOUT_STEP
-            and self._made_no_progress()
-        ):
+        restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+        if restarts >= MAX_RESTARTS_WITHOUT_STEP and self._made_no_progress():
             LOG.error(
                 "%d lives without a step: is host.time_minutes enough to start?",
                 MAX_RESTARTS_WITHOUT_STEP,
@@ -271,6 +272,26 @@ def _allow(specs: Sequence[Spec], own_modules: Sequence[str]) -> None:
     allow([[spec.what, spec.how] for spec in specs])
     for folder in own_modules:
         import_from(Path(folder))
+
+
+def _join_processes() -> None:
+    """Join the other processes of this job; raises torch's error if one is missing."""
+    import submitit
+
+    from rote.training import distributed
+
+    environment = submitit.JobEnvironment()
+    restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+    distributed.join(
+        rank=environment.global_rank,
+        num_processes=environment.num_tasks,
+        local_rank=environment.local_rank,
+        node=environment.node,
+        num_nodes=environment.num_nodes,
+        master_host=environment.hostnames[0],
+        # No two jobs on a node, and no two restarts of one job, should share a port.
+        master_port=FIRST_PORT + (7 * int(os.environ["SLURM_JOB_ID"]) + restarts) % NUM_PORTS,
+    )
 
 
 def _compare_code(sent_by: Mapping[str, str | None]) -> None:
