@@ -69,10 +69,7 @@ class Journal:
         return self.folder / "jobs.json"
 
     def jobs_folder(self, uid: str) -> Path:
-        """Return the folder of a submission's logs, pickles and cancellation mark.
-
-        Raises ValueError for a uid of another form: it might lead out of the folder.
-        """
+        """Return the folder of a submission's files; raises ValueError for a uid of other form."""
         if not re.fullmatch(UID, uid):
             raise ValueError(f"{self.path} is damaged: {uid!r} is no submission; move it away")
         return self.folder / "jobs" / uid

@@ -123,10 +123,7 @@ class Spending:
 
 
 def spending_of_job(submission: Path, store: Store) -> Spending:
-    """Return the spending of the job that this process is, sent as part of a submission's folder.
-
-    GPUs are those that SLURM gave the job, or those of this machine.
-    """
+    """Return what the job that this process is, of this submission's folder, has spent."""
     job = own_job_id() or submission.name
     return Spending(submission.parents[1], store, job, _num_gpus(), time.monotonic)
 

@@ -127,10 +127,7 @@ REWRITTEN = "the run's next process writes it anew: rote resume"
 
 
 def record_attempt(run: RunFolder, folder: Path, stacked: int = 1) -> None:
-    """Record this attempt's log, in the submission's ``folder``, and the step it starts from.
-
-    ``stacked``: the runs of its process.
-    """
+    """Record this attempt: its log in ``folder``, its first step, the runs of its process."""
     job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
     try:
         row = run.last_row() or {}

@@ -110,10 +110,7 @@ def stacks(points: Iterable[Point], most_of: Callable[[Point], int]) -> list[tup
 
 
 def stack_on_gpu(point: Point, memory_gib: float | None) -> int:
-    """Return how many runs like this one a process trains as one on a GPU.
-
-    ``memory_gib`` is the process's share of the GPU's memory, None if it is unknown.
-    """
+    """Return how many such runs a process stacks in its share of a GPU's memory (None: unknown)."""
     if point.stack_run_bytes is None or point.parameters > AUTO_PARAMETERS:
         return 1
     if memory_gib is None:

@@ -44,10 +44,7 @@ def is_held(state: str, reason: str) -> bool:
 
 
 def queued(names: Iterable[str], *, timeout_seconds: float) -> list[QueuedJob]:
-    """Query every job of these names at once, including those that ended in the last minutes.
-
-    Raises QueueUnknown.
-    """
+    """Query jobs of these names at once, also those that ended lately; raises QueueUnknown."""
     wanted = sorted(set(names))
     if not wanted:
         return []

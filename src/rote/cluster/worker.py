@@ -54,10 +54,7 @@ class Assignment:
 
 
 def work(assignment: Assignment) -> list[str]:
-    """Run what is not finished, held or failed; a failing run does not stop the others.
-
-    Returns the ids of the runs that failed here.
-    """
+    """Run what is not finished, held or failed, and return the ids of the runs that failed here."""
     _allow(assignment.specs, assignment.own_modules)  # the launcher has checked them
     flag = StopFlag().install()
     os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data are beside the runs

@@ -64,11 +64,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, *, most_bytes: int | None = None) -> bytes:
-    """Return the content of a regular file.
-
-    Raises FileNotFoundError; raises Damaged as `open_regular` does and for more than
-    ``most_bytes``.
-    """
+    """Return a regular file's content; raises FileNotFoundError, and Damaged, also if too long."""
     with open_regular(path) as stream:
         try:
             data = stream.read() if most_bytes is None else stream.read(most_bytes + 1)
@@ -155,10 +151,7 @@ def levels(value: Any) -> int:
 
 
 def _require_levels(data: bytes, value: Any) -> None:
-    """Raises RecursionError for a value that is nested too deeply.
-
-    Brackets in the text are counted first, because a walk through a large value takes longer.
-    """
+    """Raises RecursionError for deep nesting; to count brackets is quicker than a walk."""
     if data.count(b"[") + data.count(b"{") <= MOST_LEVELS:
         return
     import numpy as np  # imported here: it takes a third of the time of rote --help

@@ -57,10 +57,7 @@ SHAPE = keyed(
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What is run (its digest is the run id), and how (which does not affect the id).
-
-    Raises ValueError for a missing or unknown key.
-    """
+    """What is run (its digest is the run id), and how; raises ValueError for other keys."""
 
     what: Mapping[str, Any]
     how: Mapping[str, Any]
@@ -73,10 +70,7 @@ class Spec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Spec":
-        """Take what and how from a resolved configuration; other keys are left out.
-
-        Groups are not copied, since nobody changes a configuration.
-        """
+        """Take what and how from a resolved configuration, without copies; leave out other keys."""
         what = (*WHAT, CONTROL) if config[CONTROL] else WHAT
         chosen = {key: config[key] for key in what}
         if not chosen["budget"].get(FINISH, True):

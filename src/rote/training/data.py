@@ -115,10 +115,7 @@ class Order(Protocol):
 
 
 class BatchOrder:
-    """Epochs, each freshly permuted, cut into batches of equal size.
-
-    A batch may span two epochs; no batch is larger than the data set.
-    """
+    """Epochs, each freshly permuted, cut into batches of equal size that may span two epochs."""
 
     def __init__(self, *, num_sequences: int, batch_size: int, seed: int) -> None:
         self.num_sequences = num_sequences

@@ -55,10 +55,7 @@ def per_sample_gradients(
 
 
 def with_own_weights(model: nn.Module, number: int) -> tuple[Model, dict[str, Tensor]]:
-    """Return a model for sequences with weights of their own, and those of them that train.
-
-    The model's weights are repeated for each sequence, without copies.
-    """
+    """Return a model with views of its weights for each sequence, and the views that train."""
     own = {
         name: weight.detach().expand(number, *weight.shape).requires_grad_(weight.requires_grad)
         for name, weight in model.named_parameters()

@@ -162,10 +162,7 @@ class TrainingModule(lightning.LightningModule):
         return torch.stack(losses).mean()
 
     def _gradient(self, tokens_BL: Tensor, weights_BL: Tensor | None, *, is_last: bool) -> Tensor:
-        """Add a micro-batch's gradient; processes average theirs in the last backward pass.
-
-        Only that one goes through Lightning, which is slower.
-        """
+        """Add a micro-batch's gradient; the last goes through Lightning, which averages them."""
         trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL, weights_BL=weights_BL)
         loss = trained_BL.mean()
         scaled = self.run.precision.scaled(loss)
@@ -240,10 +237,7 @@ def _forget_the_run_before() -> None:
 
 
 def _shared_by(strategy: str) -> str | ModelParallelStrategy:
-    """Return the strategy in Lightning's terms; its FSDPStrategy refuses CPUs.
-
-    ModelParallelStrategy accepts them.
-    """
+    """Return Lightning's strategy; ModelParallelStrategy takes CPUs, which FSDPStrategy refuses."""
     if distributed.num_processes() == 1:
         return "auto"
     if strategy == "ddp":

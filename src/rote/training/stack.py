@@ -87,10 +87,7 @@ class Stack:
         fractions_K: Tensor,
         change: ChangeGradients | None = None,
     ) -> Tensor:
-        """Update every run, at these fractions of its peak rates, on its device.
-
-        Returns each run's nats per token before the update, [K].
-        """
+        """Update every run at its fraction of its rates; return nats per token before that, [K]."""
         nats_K: Tensor = self._to_gradients(tokens_KBL)
         if change:
             gradients = self._all_gradients()

@@ -61,10 +61,7 @@ class EarlyStopping:
         return changed
 
     def _reported_items(self, task: Task, seed: int) -> Items:
-        """Return the items without those of validation sequences.
-
-        Raises ValueError if they cannot be identified.
-        """
+        """Return items of no validation sequence; raises ValueError if these are not identified."""
         assert isinstance(task, HasItems)
         items, sequences = task.items(seed), task.heldout(seed)
         rows_NL = sequences.tokens(torch.arange(sequences.num_sequences)).tolist()
