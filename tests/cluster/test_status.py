@@ -3,13 +3,14 @@
 What it takes: docs/performance.md.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.conftest import MakeSpec, plan_of, point_of
 from tests.inprocess import rote
+from tests.ledger.test_store import RECORD
 
 from rote.cluster.status import Jobs, labels, states
-from rote.ledger.record import Record
 from rote.ledger.store import RunFolder, Store
 
 NUM_RUNS = 10_000
@@ -17,11 +18,7 @@ NUM_RUNS = 10_000
 
 def finish(run: RunFolder) -> None:
     """As runs were finished before their files were sealed."""
-    record = Record(
-        run_id=run.run_id, what={}, parameters=1, embedding_parameters=1, entropy_bits=1.0,
-        entropy_after_first_token_bits=1.0, training={"steps": 1}, measures={}, sealed=False,
-    )  # fmt: skip
-    run.record_path.write_text(record.to_json())
+    run.record_path.write_text(replace(RECORD, run_id=run.run_id, sealed=False).to_json())
 
 
 def test_controls_tell_runs_apart_by_name(tiny: MakeSpec) -> None:

@@ -83,24 +83,25 @@ def test_a_block_keeps_as_many_bytes_as_the_formula_says(
     name: str, num_heads: int, sixteen_bit_length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention, "SIXTEEN_BIT_LENGTH", sixteen_bit_length)
-    precision = FORMATS[name]
-    two, three = (precision.cast(gpt(layers, num_heads=num_heads)) for layers in (2, 3))
+    added, made = added_by_a_block(FORMATS[name], num_heads=num_heads)
+    assert added == made.block_bytes()
+    assert made.activation_bytes() == 3 * added
+
+
+def added_by_a_block(precision: Precision, **block: Any) -> tuple[int, StepMemory]:
+    """The bytes that a third block keeps, and the step of the model that has it."""
+    two, three = (precision.cast(gpt(layers, **block)) for layers in (2, 3))
     added = kept_bytes(three, precision) - kept_bytes(two, precision)
     if precision.autocast:
         added -= 12 * D * D * 2  # autocast's copies of the weights
-    assert added == step(three, precision).block_bytes()
-    assert step(three, precision).activation_bytes() == 3 * added
+    return added, step(three, precision)
 
 
 @pytest.mark.parametrize("places", [("residual",), ("attention",), PLACES])
 @pytest.mark.parametrize("name", FORMATS)
 def test_dropout_keeps_its_masks(name: str, places: Collection[str]) -> None:
-    precision = FORMATS[name]
-    two, three = (precision.cast(gpt(layers, dropout=places)) for layers in (2, 3))
-    added = kept_bytes(three, precision) - kept_bytes(two, precision)
-    if precision.autocast:
-        added -= 12 * D * D * 2
-    assert added == step(three, precision).block_bytes()
+    added, made = added_by_a_block(FORMATS[name], dropout=places)
+    assert added == made.block_bytes()
 
 
 def test_dropout_of_embeddings_keeps_one_mask() -> None:
