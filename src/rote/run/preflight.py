@@ -140,13 +140,7 @@ class Preflight:
         optimiser, copies = self._once([optim, steps], partial(try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
         step = whole_step(
-            spec,
-            shape,
-            precision,
-            controls,
-            batch_size=batch_size,
-            length=data.length,
-            processes=1,
+            spec, shape, precision, controls, batch_size=batch_size, length=data.length, processes=1
         )
         why = why_apart(built, [optimiser]) or controls.why_alone or precision.why_alone
         limits = limits_gib(spec)
