@@ -115,20 +115,17 @@ def count(runs: Sequence[RunState]) -> dict[str, int]:
 def labels(specs: Sequence[Spec]) -> list[str]:
     """Return a label per run from the keys that vary in the sweep, cut to their last word."""
     keys, rows = varying_keys(specs), once_a_group(_row)
-    return [_label(spec, {**rows(spec), "seed": spec.what["seed"]}, keys) for spec in specs]
+    return [label(spec, keys, {**rows(spec), "seed": spec.what["seed"]}) for spec in specs]
 
 
-def label(spec: Spec, keys: Sequence[str]) -> str:
-    """Return the values of these keys in one run, if it has them."""
-    return _label(spec, _row(spec), keys)
+def label(spec: Spec, keys: Sequence[str], row: Mapping[str, Any] | None = None) -> str:
+    """Return the values of these keys in one run, if it has them; ``row``: its keys, if known."""
+    row = _row(spec) if row is None else row
+    return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
 def _row(spec: Spec) -> dict[str, Any]:
     return flatten(spec.what)
-
-
-def _label(spec: Spec, row: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
 def varying_keys(specs: Sequence[Spec]) -> list[str]:

@@ -4,7 +4,6 @@ Equal runs have equal records but different circumstances, so digests are in a f
 also holds the digest of the record, and a checksum of itself.
 """
 
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 from rote.io.read import Damaged, json_of
 from rote.io.shapes import keyed, mapped, text, whole
-from rote.io.write import canonical_json, sha256, sha256_of_file, write_text
+from rote.io.write import canonical_json, sha256, sha256_of_file, write_json
 from rote.ledger.archive import read_bytes, sha256_of
 
 NAME, RECORD = "seal.json", "record.json"
@@ -92,7 +91,7 @@ def write_seal(folder: Path, record: bytes) -> None:
     files[RECORD] = {"bytes": len(record), "sha256": sha256(record)}
     content = {"version": VERSION, "run_id": folder.name, "files": files}
     whole_content = {"sha256": sha256(canonical_json(content).encode()), **content}
-    write_text(folder / NAME, json.dumps(whole_content, indent=1) + "\n")
+    write_json(folder / NAME, whole_content)
 
 
 def read_seal(folder: Path) -> Seal | None:

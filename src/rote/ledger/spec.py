@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rote.io.read import MOST_LEVELS, Damaged
 from rote.io.shapes import anything, keyed, mapped, number, optional, text, tree, whole
 from rote.io.write import canonical_json, sha256
-from rote.ledger.archive import read_bytes
+from rote.ledger.archive import ID_DIGITS, read_bytes
 
 VERSION = 1  # increase it when the meaning of a key changes: every run id changes
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")
@@ -25,7 +25,6 @@ WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "see
 CONTROL = "control"
 FINISH = "finish"
 HOW = ("host", "log")
-ID_DIGITS = 16
 
 Result = TypeVar("Result")
 GROUP = mapped(anything)

@@ -116,7 +116,7 @@ class Preflight:
         self._once([host, "host"], partial(require_host, host))
         self._once([spec.how["log"], "log"], partial(require_log, spec.how["log"]))
         require_looks(spec)
-        data = self._data(what["task"])
+        data = self._once([what["task"]], partial(_look_at, what["task"]))
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         finish = budget.finish
         precision = self._once([what["precision"]], partial(build, what["precision"]))
@@ -175,9 +175,6 @@ class Preflight:
     ) -> tuple[ModelShape, nn.Module]:
         key = [model, *shape, controls]
         return self._once(key, partial(_look_inside, model, *shape, controls))
-
-    def _data(self, task: Mapping[str, Any]) -> _Data:
-        return self._once([task], partial(_look_at, task))
 
     def _once(self, key: Sequence[Any], make: Callable[[], Built]) -> Built:
         text = repr(key)  # not JSON, which would refuse NaN before the part that reports it

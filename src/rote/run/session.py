@@ -104,6 +104,7 @@ class RunSession:
     def finish(self) -> Record:
         """Measure the trained model and write the record last."""
         train_seconds, trained = self._train_seconds(), time.time()
+        device = self._device()
         self.run.finish()
         totals, arrays = self._measure(self.spec.what["measure"])
         if isinstance(self.run.order, InsertionOrder):
@@ -121,14 +122,14 @@ class RunSession:
         circumstances = {
             **provenance(),
             **self.noted,
-            "device": _device_name(self._device()),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "processes": distributed.num_processes(),
             "started_unix_seconds": self.started_unix_seconds,
             "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
             "resumed_at_step": self.resumed_at_step,
             "train_seconds": train_seconds,  # without time lost in killed sessions
             "measure_seconds": time.time() - trained,
-            "peak_memory_bytes": _peak_memory_bytes(self._device()),
+            "peak_memory_bytes": _peak_memory_bytes(device),
         }
         self.claim.renew()
         if (finish := self.run.progress.finish) and finish.restarted_at_iterations:
@@ -213,10 +214,6 @@ def _training_facts(run: TrainingRun) -> dict[str, Any]:
             "ended_by": finish.ended_by,
         }
     return facts
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _peak_memory_bytes(device: torch.device) -> int:
