@@ -13,6 +13,7 @@ from rote.ledger.store import Store
 from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
 from rote.training.checkpoint import Checkpoints
+from rote.training.module import fit
 from rote.training.training_run import Interrupted
 from tests.conftest import COMPOSER, TINY, After, MakeSpec, Refuse
 
@@ -55,6 +56,20 @@ def test_the_bits_before_are_those_of_the_run_without_it(tiny: MakeSpec, store: 
     measured = plain.entropy_bits - plain.measures["cost"]["train_code_bits"]
     before = finished.training["finish"]["memorised_bits_before"]
     assert before == pytest.approx(measured, rel=1e-5)
+
+
+def test_the_peak_of_a_gpus_memory_is_that_of_both_phases(
+    tiny: MakeSpec, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(
+        "rote.run.session._forget_the_run_before", lambda: calls.append("a new peak")
+    )
+    monkeypatch.setattr(
+        "rote.run.execute.fit", lambda *phase, **how: calls.append("a phase") or fit(*phase, **how)
+    )
+    execute(tiny(*FINISH), store)
+    assert calls == ["a new peak", "a phase", "a phase"]
 
 
 def test_a_run_with_little_left_to_gain_has_converged(tiny: MakeSpec, store: Store) -> None:

@@ -1,5 +1,6 @@
 """Write the files of one process's session with a run, up to a record, failure or pause."""
 
+import gc
 import resource
 import sys
 import time
@@ -46,6 +47,14 @@ def prepare_process(spec: Spec) -> None:
     """
     torch.set_num_threads(spec.how["host"]["threads"])
     keep_freed_memory()
+    _forget_the_run_before()
+
+
+def _forget_the_run_before() -> None:
+    """Free its GPU memory and its peak; not where the finish begins, whose peak may be lower."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats()
 
 
 class RunSession:

@@ -200,7 +200,8 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
     shard. In both cases rank 0 ends with the whole model.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    _forget_the_run_before()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()  # the last Trainer and its module reference each other, and hold GPU memory
     num_nodes = distributed.num_nodes()
     with warnings.catch_warnings():
         for message in HARMLESS:
@@ -227,13 +228,6 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
         trainer.fit(module)
         if module.device_mesh is not None:
             module.run.model = sharding.whole(module.model, hollow)
-
-
-def _forget_the_run_before() -> None:
-    """Free the previous run's GPU memory: Trainer and module reference each other."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        gc.collect()
-        torch.cuda.reset_peak_memory_stats()
 
 
 def _shared_by(strategy: str) -> str | ModelParallelStrategy:
