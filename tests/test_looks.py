@@ -130,6 +130,7 @@ def test_a_run_that_ends_early_has_the_looks_until_then(tiny: MakeSpec, store: S
 def test_a_number_asks_for_so_many_steps_evenly_in_their_logarithms(tiny: MakeSpec) -> None:
     spec = tiny("log.look_at=5", "budget.max_steps=1000")
     assert look_steps(spec) == {0, 1, 10, 100, 1000}
+    assert look_steps(tiny("log.look_at=2", "budget.max_steps=1000")) == {0, 1000}
     assert look_steps(tiny("log.look_at=20", "budget.max_steps=4")) == {0, 1, 2, 3, 4}
 
 
