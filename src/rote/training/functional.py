@@ -4,7 +4,7 @@ Both use `torch.func.vmap`; the model needs no changes. Shapes: K sets of weight
 each, L positions, b sequences whose own gradients are taken at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,12 @@ def stacked_model(
             return vmap(one, randomness=randomness)(weights, inputs_KBL).flatten(0, 1)
 
     return logits
+
+
+def stacked_weights(models: Sequence[nn.Module], names: Iterable[str]) -> dict[str, Tensor]:
+    """Return copies of these weights with an axis of models in front."""
+    named = [dict(model.named_parameters()) for model in models]
+    return {name: torch.stack([weights[name].detach() for weights in named]) for name in names}
 
 
 def per_sample_gradients(

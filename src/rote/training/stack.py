@@ -18,7 +18,7 @@ from rote.optim.muon import Muon
 from rote.optim.pair import Pair
 from rote.optim.soap import Soap
 from rote.precision import Precision
-from rote.training.functional import stacked_model
+from rote.training.functional import stacked_model, stacked_weights
 from rote.training.graphed import Graphed, Step, compiled, is_recordable, is_recorded
 from rote.training.objective import Objective
 from rote.training.training_run import MakeOptimiser
@@ -61,16 +61,14 @@ class Stack:
         own = [make(named_trainable(model)) for make, model in zip(optimisers, models, strict=True)]
         if why := why_apart(models[0], own):
             raise CannotStack(why)
-        named = [dict(model.named_parameters()) for model in models]
+        first = dict(models[0].named_parameters())
         self.parameters = {
-            name: nn.Parameter(
-                torch.stack([weights[name].detach() for weights in named]), one.requires_grad
-            )
-            for name, one in named[0].items()
+            name: nn.Parameter(one, first[name].requires_grad)
+            for name, one in stacked_weights(models, first).items()
         }
         self.device = next(iter(self.parameters.values())).device
         self.optimiser = own[0]
-        _give(self.optimiser, {id(named[0][name]): one for name, one in self.parameters.items()})
+        _give(self.optimiser, {id(first[name]): one for name, one in self.parameters.items()})
         groups = zip(*(one.param_groups for one in own), strict=True)
         # Peak rates of each parameter group, [K].
         self.peaks = [

@@ -16,7 +16,7 @@ from rote.models.contracts import FLOAT32
 from rote.models.count import named_trainable
 from rote.models.likelihood import Model, started, whole_logits_bytes
 from rote.training.finish.routing import chosen_experts
-from rote.training.functional import per_sample_gradients, stacked_model
+from rote.training.functional import per_sample_gradients, stacked_model, stacked_weights
 from rote.training.graphed import Graphed, Step, is_recorded
 from rote.training.objective import Objective
 from rote.training.training_run import TrainingRun
@@ -53,7 +53,8 @@ class FullBatch:
         for one in runs:
             one.model.eval()  # the plain loss: no dropout, no balance loss of experts
         self.template = copy.deepcopy(first.model).to("meta") if len(runs) > 1 else first.model
-        self.frozen = _frozen([one.model for one in runs]) if len(runs) > 1 else {}
+        frozen = [name for name, one in first.model.named_parameters() if not one.requires_grad]
+        self.frozen = stacked_weights([one.model for one in runs], frozen) if len(runs) > 1 else {}
         self.choices: dict[str, Tensor] = {}  # [K, T, A]; empty: every token is routed anew
         self.losses_and_gradients: Step = self._evaluated
         if is_recorded(first.compile_mode, device):
@@ -146,13 +147,6 @@ class FullBatch:
         least = torch.finfo(torch.float64).tiny  # if all gradients are 0
         metric_P = (squares_P + FLOOR * squares_P.mean()).clamp(min=least).rsqrt()
         return metric_P / metric_P.mean()
-
-
-def _frozen(models: Sequence[nn.Module]) -> dict[str, Tensor]:
-    """Weights that do not train, by name, with an axis of models in front."""
-    names = [name for name, one in models[0].named_parameters() if not one.requires_grad]
-    named = [dict(model.named_parameters()) for model in models]
-    return {name: torch.stack([weights[name].detach() for weights in named]) for name in names}
 
 
 def flat(model: nn.Module) -> Tensor:
