@@ -8,7 +8,6 @@ second; the first steps of each call are left out.
 import contextlib
 import itertools
 import logging
-import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -154,7 +153,7 @@ def our_product(cell: Cell) -> Contestant:
             sequences=TokensInMemory(tokens_NL),
             length=LENGTH,
             entropy_bits=TASK.entropy_bits(),
-            guesser_nats=math.log(VOCAB_SIZE),
+            vocab_size=VOCAB_SIZE,
             order=BatchOrder(num_sequences=NUM_SEQUENCES, batch_size=BATCH_SIZE, seed=0),
             optimiser=partial(torch.optim.AdamW, lr=LEARNING_RATE, fused=True),
             schedule=partial(constant, warmup_steps=1),
@@ -164,9 +163,7 @@ def our_product(cell: Cell) -> Contestant:
             ),
             precision=PRECISIONS[cell.precision],
             on_row=lambda row: None,
-            keeper=CheckpointPolicy(
-                save=lambda step, state: None, stop=watch.step_is_over, every_seconds=None
-            ),
+            checkpointing=CheckpointPolicy(stop=watch.step_is_over),
             resume=None,
         )
         with contextlib.redirect_stderr(None):

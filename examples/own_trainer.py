@@ -34,7 +34,7 @@ def main() -> None:
         spec,
         build(spec.what["task"]),
         on_row=lambda row: None,
-        checkpointing=CheckpointPolicy.none(),
+        checkpointing=CheckpointPolicy(),
         resume=None,
     )
     with TemporaryDirectory() as folder:

@@ -1,14 +1,20 @@
 """Small real runs that tests share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from rote.cluster.plan import Plan, Point
+from rote.config.build import build
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
-from rote.ledger.store import Store
+from rote.ledger.store import RunFolder, Store
+from rote.precision import Precision
+from rote.run.execute import execute
+from rote.run.preflight import Preflight
 from tests import preloaded
 from tests.shared import Shared
 
@@ -28,6 +34,50 @@ TINY = (
 )
 
 MakeSpec = Callable[..., Spec]
+Refuse = Callable[..., None]
+
+
+def precision(name: str) -> Precision:
+    return build(COMPOSER.config([f"precision={name}"])["precision"])
+
+
+def left(folder: RunFolder) -> list[bytes]:
+    """What equal runs have equal, bit for bit."""
+    return [
+        (folder.path / name).read_bytes() for name in ("record.json", "curve.jsonl", "arrays.npz")
+    ]
+
+
+def losses(store: Store, spec: Spec) -> list[float]:
+    return [row["loss_nats_per_token"] for row in store.run(spec.run_id).curve()]
+
+
+def agree(one: Spec, other: Spec, folder: Path, rel: float) -> None:
+    """Train both runs and compare their losses."""
+    stores = [Store(folder / name) for name in ("one", "other")]
+    for spec, store in zip((one, other), stores, strict=True):
+        execute(spec, store)
+    assert losses(stores[1], other) == pytest.approx(losses(stores[0], one), rel=rel)
+
+
+def point_of(spec: Spec, **more: Any) -> Point:
+    usual = {"run_id": spec.run_id, "spec": spec, "parameters": 1, "max_flops": 1.0}
+    return Point(**{**usual, **more})
+
+
+def plan_of(points: Iterable[Point], name: str = "own") -> Plan:
+    return Plan(name=name, question="?", report="capacity", points=tuple(points))
+
+
+class After:
+    """Says stop once it has been asked so many times: once a step."""
+
+    def __init__(self, num_steps: int, act: Callable[[], bool] = lambda: True) -> None:
+        self.left, self.act = num_steps, act
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0 and self.act()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,6 +116,18 @@ def tiny() -> MakeSpec:
         return Spec.from_config(COMPOSER.config([*TINY, *overrides]))
 
     return make
+
+
+@pytest.fixture
+def refuse(tiny: MakeSpec) -> Refuse:
+    """Checks that such a run is refused before training, in one line."""
+
+    def check(message: str, *overrides: str) -> None:
+        with pytest.raises(ValueError, match=message) as caught:
+            Preflight().facts(tiny(*overrides))
+        assert "\n" not in str(caught.value)
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Runs with a second phase: what it adds, what the record says of it, that it goes on anywhere."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
-from rote.training.checkpoint import OF_A_RUN, Checkpoints
+from rote.training.checkpoint import Checkpoints
+from rote.training.module import fit
 from rote.training.training_run import Interrupted
-from tests.conftest import COMPOSER, TINY, MakeSpec
+from tests.conftest import COMPOSER, TINY, After, MakeSpec, Refuse
 
 FINISH = (
     "budget/finish=lbfgs", "budget.finish.max_evaluations=40",
@@ -25,12 +26,6 @@ TOLD = (
     "memorised_bits_before", "memorised_bits_after", "evaluations", "iterations", "gradient_norm",
     "predicted_gain_bits", "ended_by",
 )  # fmt: skip
-
-
-def after(calls: int) -> Callable[[], bool]:
-    """True at this call, asked once after every step and evaluation."""
-    left = iter([*[False] * (calls - 1), True])
-    return lambda: next(left, False)
 
 
 def test_it_adds_bits_and_the_record_says_how(tiny: MakeSpec, store: Store) -> None:
@@ -63,6 +58,20 @@ def test_the_bits_before_are_those_of_the_run_without_it(tiny: MakeSpec, store: 
     assert before == pytest.approx(measured, rel=1e-5)
 
 
+def test_the_peak_of_a_gpus_memory_is_that_of_both_phases(
+    tiny: MakeSpec, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(
+        "rote.run.session._forget_the_run_before", lambda: calls.append("a new peak")
+    )
+    monkeypatch.setattr(
+        "rote.run.execute.fit", lambda *phase, **how: calls.append("a phase") or fit(*phase, **how)
+    )
+    execute(tiny(*FINISH), store)
+    assert calls == ["a new peak", "a phase", "a phase"]
+
+
 def test_a_run_with_little_left_to_gain_has_converged(tiny: MakeSpec, store: Store) -> None:
     few = ("task.num_sequences=3", "budget.finish.max_evaluations=2000")
     record = execute(tiny(*FINISH, *few), store)
@@ -81,7 +90,7 @@ def test_it_goes_on_from_any_evaluation_bit_for_bit(
     whole, parted = (Store(tmp_path / name) for name in ("whole", "parted"))  # type: ignore[operator]
     spec = tiny(*FINISH)
     with pytest.raises(Interrupted):
-        execute(spec, parted, stop=after(calls))
+        execute(spec, parted, stop=After(calls))
     record, wanted = execute(spec, parted), execute(spec, whole)
     assert record == wanted
     assert parted.run(spec.run_id).circumstances()["resumed_at_step"] == min(calls, 30)
@@ -99,9 +108,8 @@ def test_the_newest_checkpoint_of_many_is_the_one_it_goes_on_from(
     often = ("host.checkpoint_every_seconds=0", f"host.checkpoint_pairs={has_pairs}")
     spec = tiny(*FINISH, *often)
     with pytest.raises(Interrupted):
-        execute(spec, store, stop=after(55))
-    checkpoints = Checkpoints(store.run(spec.run_id).checkpoints_path, OF_A_RUN)
-    saved = checkpoints.newest()
+        execute(spec, store, stop=After(55))
+    saved = Checkpoints(store.run(spec.run_id).checkpoints_path).newest()
     assert saved is not None and saved["progress"]["finish"]["evaluations"] == 25
     assert (saved["minimiser"] is not None) == has_pairs
     finish = execute(spec, store).training["finish"]
@@ -118,7 +126,7 @@ def test_without_pairs_it_converges_all_the_same(tiny: MakeSpec, tmp_path: Path)
     spec, store = tiny(*FINISH, *few, "host.checkpoint_pairs=false"), Store(tmp_path / "parted")
     for calls in (60, 20):
         with pytest.raises(Interrupted):
-            execute(spec, store, stop=after(calls))
+            execute(spec, store, stop=After(calls))
     parted = execute(spec, store)
     assert parted.training["converged"] and parted.run_id == whole.run_id
     ours, theirs = (one.training["finish"]["memorised_bits_after"] for one in (parted, whole))
@@ -126,7 +134,7 @@ def test_without_pairs_it_converges_all_the_same(tiny: MakeSpec, tmp_path: Path)
 
 
 def test_stopped_at_its_last_evaluation_it_is_done(tiny: MakeSpec, store: Store) -> None:
-    record = execute(tiny(*FINISH), store, stop=after(70))
+    record = execute(tiny(*FINISH), store, stop=After(70))
     assert record.training["finish"]["evaluations"] == 40
 
 
@@ -161,7 +169,7 @@ def test_a_stack_that_is_stopped_goes_on_together_or_apart(
     store, whole = (Store(tmp_path / name) for name in ("parted", "whole"))  # type: ignore[operator]
     specs = specs_of(tiny)
     with pytest.raises(Interrupted):
-        execute_together(specs, store, stop=after(calls))
+        execute_together(specs, store, stop=After(calls))
     assert execute_together(specs[:2], store) == {}
     execute(specs[2], store)
     assert execute_together(specs, whole) == {}
@@ -191,10 +199,9 @@ def test_text_is_told_in_bits_below_a_uniform_guesser(store: Store) -> None:
     ],
 )
 def test_what_does_not_go_with_it_is_refused_before_training(
-    overrides: tuple[str, ...], told: str, tiny: MakeSpec
+    refuse: Refuse, overrides: tuple[str, ...], told: str
 ) -> None:
-    with pytest.raises(ValueError, match=told):
-        Preflight().facts(tiny(*FINISH, *overrides))
+    refuse(told, *FINISH, *overrides)
 
 
 def test_deduplication_goes_with_it(tiny: MakeSpec, store: Store) -> None:

@@ -3,14 +3,9 @@
 import pytest
 import torch
 
-from rote.config.build import build
 from rote.config.compose import groups
 from rote.precision import Precision
-from tests.conftest import COMPOSER
-
-
-def precision(name: str) -> Precision:
-    return build(COMPOSER.config([f"precision={name}"])["precision"])
+from tests.conftest import precision
 
 
 @pytest.mark.parametrize("name", groups()["precision"])

@@ -9,36 +9,20 @@ from pathlib import Path
 import pytest
 
 from rote.ledger.spec import Spec
-from rote.ledger.store import RunFolder, Store
+from rote.ledger.store import Store
 from rote.run.execute import execute
 from rote.training import checkpoint
 from rote.training.training_run import Interrupted
-from tests.conftest import MakeSpec
+from tests.conftest import After, MakeSpec, left
 from tests.shared import Shared
 
-LEFT = ("record.json", "curve.jsonl", "arrays.npz")
 EVERY_STEP = "host.checkpoint_every_seconds=0"
-
-
-def left(folder: RunFolder) -> list[bytes]:
-    return [(folder.path / name).read_bytes() for name in LEFT]
 
 
 @pytest.fixture
 def whole(shared: Shared) -> Callable[[Spec], list[bytes]]:
     """What an uninterrupted run leaves."""
     return lambda spec: left(shared.finished(spec))
-
-
-class After:
-    """Says stop once it has been asked so many times: once a step."""
-
-    def __init__(self, num_steps: int, act: Callable[[], bool] = lambda: True) -> None:
-        self.left, self.act = num_steps, act
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left <= 0 and self.act()
 
 
 FORMATS = [

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from tests.inprocess import rote
 
+from rote.cluster.health import damaged_files
 from rote.cluster.limits import EVERY_SECONDS, LIMITS, Limits, Spending, reached, read_limits
+from rote.core.progress import no_progress
 from rote.io.read import Damaged
 from rote.ledger.store import Store
 
@@ -111,6 +113,18 @@ def test_damaged_limits_are_named_and_stop_no_job(tmp_path: Path, content: str) 
         read_limits(tmp_path)
     job = Spending(tmp_path, Store(tmp_path / "outputs"), "1", num_gpus=1, clock=Clock())
     assert not job.is_over([])
+
+
+def test_what_another_job_has_written_may_be_damaged_too(tmp_path: Path) -> None:
+    sweep, store = tmp_path / "sweeps" / "own", Store(tmp_path)
+    Limits(max_failures=1).write(sweep)
+    (sweep / "spent").mkdir()
+    (sweep / "spent" / "7.json").write_text('{"gpu_hours": 1.0, "failed": ["../runs"]}')
+    (sweep / "plan.json").write_text("{}")
+    with pytest.raises(Damaged, match=r"7\.json is damaged: failed\.0 must be a run id"):
+        reached(sweep, store)
+    assert not Spending(sweep, store, "1", num_gpus=1, clock=Clock()).is_over([])
+    assert any("7.json is damaged" in line for line in damaged_files(tmp_path, no_progress))
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,11 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from tests.cluster.test_sweep_end_to_end import SWEEP
+from tests.cluster.test_sweep_end_to_end import SWEEP, runs, wait_for_rows
 from tests.inprocess import rote
-
-from rote.cluster.plan import load_plan
-from rote.ledger.store import RunFolder, Store
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +21,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, preloaded_workers: None) ->
     (folder / "sweeps" / "long.yaml").write_text(long)
     assert rote(folder, "sweep", "two").returncode == 1
     return folder
-
-
-def runs(folder: Path, name: str) -> list[RunFolder]:
-    outputs = folder / "outputs"
-    return [Store(outputs).run(run_id) for run_id in load_plan(outputs, name).run_ids]
 
 
 def failure_time(folder: Path) -> float:
@@ -77,11 +68,7 @@ def test_logs_tell_why_a_run_failed(folder: Path) -> None:
 def test_a_cancelled_local_sweep_keeps_its_checkpoint(folder: Path) -> None:
     words = [sys.executable, "-m", "rote", "sweep", "long"]
     launcher = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 90
-    plan = folder / "outputs" / "sweeps" / "long" / "plan.json"
-    while not plan.exists() or runs(folder, "long")[0].last_row() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for_rows(folder, "long", 1)
     assert "1 jobs cancelled" in rote(folder, "cancel", "long").stdout
     assert launcher.wait(60) == 1
     run = runs(folder, "long")[0]

@@ -3,19 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from tests.conftest import MakeSpec
+from tests.conftest import MakeSpec, point_of
 
-from rote.cluster.pack import (
-    MOST_STACKED,
-    Speed,
-    estimates,
-    packs,
-    stack_on_gpu,
-    stacks,
-)
+from rote.cluster.pack import MOST_STACKED, Speed, estimates, packs, stack_on_gpu, stacks
 from rote.cluster.plan import Point
 from rote.config.host_and_log import AUTO_PARAMETERS
-from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.planner.bill import RATES
 from rote.run.execute import execute
@@ -23,18 +15,11 @@ from rote.run.execute import execute
 SPEED = Speed(flops_per_second=100.0, step_overhead_seconds=0.5)
 
 
-def planned(spec: Spec) -> Point:
-    """A point of this run."""
-    return Point(run_id=spec.run_id, spec=spec, parameters=1000, max_flops=500.0)
-
-
 @pytest.fixture
 def points(tiny: MakeSpec) -> list[Point]:
-    """Four runs of 30 steps."""
-    specs = [tiny(f"seed={seed}") for seed in range(4)]  # of one shape
+    """Four runs of 30 steps, of one shape."""
     return [
-        Point(run_id=spec.run_id, spec=spec, parameters=1000 * index, max_flops=500.0)
-        for index, spec in enumerate(specs)
+        point_of(tiny(f"seed={seed}"), parameters=1000 * seed, max_flops=500.0) for seed in range(4)
     ]
 
 
@@ -48,8 +33,7 @@ def test_a_finished_run_of_the_same_kind_tells_the_speed(
     execute(points[0].spec, store)
     first, second = estimates(points, points[1:3], store, SPEED)
     assert first == second < 20
-    other = tiny("precision=bf16_mixed")
-    unlike = Point(run_id=other.run_id, spec=other, parameters=0, max_flops=500.0)
+    unlike = point_of(tiny("precision=bf16_mixed"), max_flops=500.0)
     assert estimates(points, [unlike], store, SPEED) == [20.0]
 
 
@@ -76,12 +60,12 @@ def test_a_stack_holds_runs_of_one_shape_up_to_its_size(tiny: MakeSpec) -> None:
         tiny("task.num_sequences=3"), tiny("optim=adamw"),
     ]  # fmt: skip
     mixed = [alike[0], other[0], *alike[1:], *other[1:]]
-    made = [[point.spec for point in stack] for stack in stacks(map(planned, mixed), lambda _: 3)]
+    made = [[point.spec for point in stack] for stack in stacks(map(point_of, mixed), lambda _: 3)]
     assert [list(map(alike.index, stack)) for stack in made if stack[0] in alike] == [
         [0, 1, 2], [3, 4],
     ]  # fmt: skip
     assert [stack for stack in made if stack[0] in other] == [[spec] for spec in other]
-    assert stacks(map(planned, alike), lambda _: 1) == [(planned(spec),) for spec in alike]
+    assert stacks(map(point_of, alike), lambda _: 1) == [(point_of(spec),) for spec in alike]
 
 
 def test_the_run_with_least_room_limits_its_stack(points: list[Point]) -> None:

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.conftest import COMPOSER, TINY, MakeSpec
+from tests.conftest import COMPOSER, TINY, MakeSpec, plan_of, point_of
 
-from rote.cluster.plan import Plan, Point, load_plan, plan_path
+from rote.cluster.plan import Plan, load_plan, plan_path
 from rote.cluster.planning import make_plan
 from rote.config.grammar import parse
 from rote.config.sweep import Grid, Sweep
@@ -18,11 +18,7 @@ from rote.ledger.spec import Spec
 def plan(tiny: MakeSpec) -> Plan:
     specs = [tiny(f"seed={seed}", f"precision={name}") for name in ("fp32", "tf32")
              for seed in range(50)]  # fmt: skip
-    points = [
-        Point(run_id=spec.run_id, spec=spec, parameters=7, max_flops=1e9, axes={"seed": 1})
-        for spec in specs
-    ]
-    return Plan(name="own", question="?", report="capacity", points=tuple(points))
+    return plan_of(point_of(spec, parameters=7, max_flops=1e9, axes={"seed": 1}) for spec in specs)
 
 
 def test_a_plan_comes_back_equal_and_holds_each_group_once(tmp_path: Path, plan: Plan) -> None:

@@ -19,7 +19,7 @@ def outcomes(pool: ProcessPool, specs: list[Spec]) -> dict[int, Outcome | Killed
     deadline = time.monotonic() + 60
     while left or pool.running:
         assert time.monotonic() < deadline
-        while left and pool.has_room():
+        while left and pool.free:
             pool.start(left.pop(0))
         told |= {spec.what["seed"]: outcome for (spec,), outcome in pool.ended()}
     return told

@@ -3,19 +3,17 @@
 from pathlib import Path
 
 import pytest
-from tests.conftest import COMPOSER
+from tests.conftest import COMPOSER, plan_of, point_of
 
-from rote.cluster.host import LaunchRequest, host_settings
+from rote.cluster.host import LaunchRequest, host_of
 from rote.cluster.journal import Journal
-from rote.cluster.plan import Plan, Point
 from rote.cluster.slurm import SlurmHost
-from rote.config.build import build
 from rote.ledger.spec import Spec
 
 
 def host(*overrides: str) -> SlurmHost:
     config = COMPOSER.config(["host=slurm", *overrides])
-    made = build(host_settings(config["host"]))
+    made = host_of(config["host"])
     assert isinstance(made, SlurmHost)
     return made
 
@@ -50,6 +48,7 @@ def test_a_rule_with_a_wrong_key_is_refused(rule: str, told: str) -> None:
     ("overrides", "told"),
     [
         (["host.nodes=2", "host.tasks_per_node=4"], "8 processes .* cannot share batches of 12"),
+        (["host.nodes=2", "task.num_sequences=7"], "2 processes .* cannot share batches of 7"),
         (["host.nodes=2", "host.strategy=fsdp", "optim=soap"], "SOAP does not go with .*fsdp"),
         (["host.runs_at_once=3"], "host.cpus_per_task is 1: too few"),
         (["host.runs_at_once=2", "host.nodes=2"], "shares its job with no other"),
@@ -57,9 +56,8 @@ def test_a_rule_with_a_wrong_key_is_refused(rule: str, told: str) -> None:
 )
 def test_what_cannot_be_shared_is_refused(overrides: list[str], told: str) -> None:
     spec = Spec.from_config(COMPOSER.config(["host=slurm", "budget.batch_size=12", *overrides]))
-    point = Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0)
     with pytest.raises(ValueError, match=told):
-        host(*overrides).check(point)
+        host(*overrides).check(point_of(spec))
 
 
 @pytest.mark.parametrize("key", ["nodes", "tasks_per_node", "runs_at_once", "time_minutes"])
@@ -93,49 +91,33 @@ def test_gpus_go_by_size() -> None:
 )
 def test_auto_stacks_what_fits_into_a_share_of_a_gpu(overrides: list[str], most: int) -> None:
     spec = Spec.from_config(COMPOSER.config(["host=slurm"]))
-    point = Point(
-        run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0, stack_run_bytes=1 << 30
-    )
-    assert host(*overrides).stack_of(point) == most
+    assert host(*overrides).stack_of(point_of(spec, stack_run_bytes=1 << 30)) == most
 
 
-def test_a_stack_is_packed_whole(tmp_path: Path) -> None:
-    """Six runs of 10 minutes: two stacks of three, and packs of 30 minutes; one worker has died."""
+@pytest.mark.parametrize(
+    ("overrides", "max_flops", "suspect", "seeds"),
+    [
+        # Runs of 10 minutes: stacks of three, and packs of 30 minutes.
+        (["host.stack=3", "host.step_overhead_seconds=0"], 6e12, {1: 1},
+         [[[1]], [[0, 2, 3]], [[4, 5, 6]]]),
+        (["host.stack=4"], 1.0, {1: 2, 2: 2, 3: 2, 4: 2}, [[[3, 4]], [[1, 2]], [[0, 5, 6]]]),
+    ],
+)  # fmt: skip
+def test_stacks_are_packed_whole_and_those_whose_worker_died_are_smaller_in_jobs_of_their_own(
+    tmp_path: Path,
+    overrides: list[str],
+    max_flops: float,
+    suspect: dict[int, int],
+    seeds: list[list[list[int]]],
+) -> None:
     specs = [Spec.from_config(COMPOSER.config([f"seed={seed}"])) for seed in range(7)]
-    points = tuple(
-        Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=6e12) for spec in specs
-    )
+    plan = plan_of(point_of(spec, max_flops=max_flops) for spec in specs)
     order = LaunchRequest(
-        plan=Plan(name="x", question="", report="capacity", points=points),
+        plan=plan,
         outputs=tmp_path,
         journal=Journal(tmp_path),
-        todo=points,
-        suspect={points[1].run_id: 1},
+        todo=plan.points,
+        suspect={specs[seed].run_id: most for seed, most in suspect.items()},
     )
-    made = host("host.stack=3", "host.step_overhead_seconds=0")
-    ((_, assignments),) = made._arrays(order, size=100)
-    seeds = [[[spec.what["seed"] for spec in stack] for stack in one.stacks] for one in assignments]
-    assert seeds == [[[1]], [[0, 2, 3]], [[4, 5, 6]]]
-
-
-def test_where_a_run_is_carried_out_moves_no_id() -> None:
-    ids = {
-        Spec.from_config(COMPOSER.config([f"host={name}"])).run_id
-        for name in ("local", "slurm", "slurm_preemptible", "slurm_multinode", "slurm_gpu")
-    }
-    assert len(ids) == 1
-
-
-def test_a_stack_whose_worker_died_is_halved_in_jobs_of_its_own(tmp_path: Path) -> None:
-    specs = [Spec.from_config(COMPOSER.config([f"seed={seed}"])) for seed in range(7)]
-    points = tuple(Point(run_id=one.run_id, spec=one, parameters=1, max_flops=1.0) for one in specs)
-    order = LaunchRequest(
-        plan=Plan(name="x", question="", report="capacity", points=points),
-        outputs=tmp_path,
-        journal=Journal(tmp_path),
-        todo=points,
-        suspect={point.run_id: 2 for point in points[1:5]},
-    )
-    ((_, assignments),) = host("host.stack=4")._arrays(order, size=100)
-    seeds = [[[spec.what["seed"] for spec in stack] for stack in one.stacks] for one in assignments]
-    assert seeds == [[[3, 4]], [[1, 2]], [[0, 5, 6]]]
+    ((_, jobs),) = host(*overrides)._arrays(order, size=100)
+    assert seeds == [[[spec.what["seed"] for spec in one] for one in job.stacks] for job in jobs]

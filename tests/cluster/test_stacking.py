@@ -10,19 +10,18 @@ from tests.conftest import COMPOSER, MakeSpec
 from torch import nn
 
 from rote.cluster import local
-from rote.cluster.host import host_settings
+from rote.cluster.host import host_of
 from rote.cluster.pack import stacks
 from rote.cluster.plan import Plan, load_plan
 from rote.cluster.planning import make_plan
-from rote.config.build import build
 from rote.config.compose import OWN
 from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.ledger.store import Store
 from rote.models.gpt import GPT
 from rote.planner.sweep_bill import make_bill
-from rote.run.peaks import can_stack
 from rote.run.preflight import Facts, Preflight
 from rote.training import distributed
+from rote.training.stack import why_apart
 
 
 class Foreign(GPT):
@@ -43,14 +42,14 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *memory_gib: float) -> None:
     monkeypatch.setattr(local.os, "sched_getaffinity", lambda _: set(range(16)))
 
 
-def host_of(plan: Plan) -> local.LocalHost:
-    made = build(host_settings(plan.host))
+def local_host(plan: Plan) -> local.LocalHost:
+    made = host_of(plan.host)
     assert isinstance(made, local.LocalHost)
     return made
 
 
 def sizes(plan: Plan) -> Sequence[int]:
-    return [len(stack) for stack in stacks(plan.points, host_of(plan).stack_of)]
+    return [len(stack) for stack in stacks(plan.points, local_host(plan).stack_of)]
 
 
 def test_capacity_80k_plans_six_stacks_of_twelve_two_at_a_time(
@@ -60,18 +59,18 @@ def test_capacity_80k_plans_six_stacks_of_twelve_two_at_a_time(
     pretend(monkeypatch, 79.1)
     plan, facts = planned(ON_GPU)
     assert sizes(plan) == [12] * 6
-    assert host_of(plan)._places() == 2
+    assert local_host(plan)._places() == 2
     by_hand, _ = planned(ON_GPU, "host.stack=12", "host.workers=2")
     assert plan.run_ids == by_hand.run_ids
     for mine, theirs in zip(
-        *(stacks(one.points, host_of(one).stack_of) for one in (plan, by_hand)), strict=True
+        *(stacks(one.points, local_host(one).stack_of) for one in (plan, by_hand)), strict=True
     ):
         assert [point.run_id for point in mine] == [point.run_id for point in theirs]
     plan.save(tmp_path)
     assert load_plan(tmp_path, plan.name) == plan
     assert make_bill(plan, facts, range(72), Store(tmp_path)).num_stacks == 6
     pretend(monkeypatch, 79.1, 79.1)
-    assert host_of(plan)._places() == 4
+    assert local_host(plan)._places() == 4
 
 
 def test_a_smaller_gpu_has_smaller_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +85,7 @@ def test_on_a_cpu_each_run_trains_alone(monkeypatch: pytest.MonkeyPatch, tmp_pat
     pretend(monkeypatch)
     plan, facts = planned("host.accelerator=cpu", "seed=0")
     assert set(sizes(plan)) == {1}
-    assert host_of(plan)._places() == 16
+    assert local_host(plan)._places() == 16
     total = make_bill(plan, facts, range(24), Store(tmp_path))
     assert total.num_stacks == 24
     alone, facts = planned("host.accelerator=cpu", "seed=0", "host.stack=1")
@@ -111,9 +110,9 @@ def test_what_no_stack_is_known_to_train_trains_alone(
 
 def test_optimisers_that_are_not_known_to_keep_runs_apart_train_them_alone() -> None:
     model = nn.Linear(2, 2)
-    assert can_stack(model, torch.optim.AdamW(model.parameters()))
-    assert not can_stack(model, torch.optim.Adagrad(model.parameters()))
-    assert not can_stack(nn.Sequential(model, nn.Dropout()), torch.optim.SGD(model.parameters()))
+    assert why_apart(model, [torch.optim.AdamW(model.parameters())]) is None
+    assert why_apart(model, [torch.optim.Adagrad(model.parameters())])
+    assert why_apart(nn.Sequential(model, nn.Dropout()), [torch.optim.SGD(model.parameters())])
 
 
 def test_a_stack_takes_more_of_a_gpu_than_its_runs_alone_keep(tiny: MakeSpec) -> None:
@@ -138,7 +137,7 @@ def test_300_runs_of_two_shapes_and_two_number_formats_are_stacks_of_one_of_each
     )  # fmt: skip
     empty = Sweep(name="x", question="", report="capacity", fixed={}, grid=Grid())
     plan, _ = make_plan(with_overrides(empty, overrides, OWN), COMPOSER)
-    made = build(host_settings(plan.host))
+    made = host_of(plan.host)
     together = stacks(plan.points, made.stack_of)
     assert [len(stack) for stack in together] == [75] * 4
     assert sorted(point.run_id for stack in together for point in stack) == sorted(plan.run_ids)

@@ -3,40 +3,22 @@
 What it takes: docs/performance.md.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-from tests.conftest import MakeSpec
+from tests.conftest import MakeSpec, plan_of, point_of
 from tests.inprocess import rote
+from tests.ledger.test_store import RECORD
 
-from rote.cluster.plan import Plan, Point
 from rote.cluster.status import Jobs, labels, states
-from rote.ledger.record import Record
 from rote.ledger.store import RunFolder, Store
 
 NUM_RUNS = 10_000
 
 
-def plan_of(spec_ids: list[str], point: Point) -> Plan:
-    points = tuple(
-        Point(run_id=run_id, spec=point.spec, parameters=1, max_flops=1.0) for run_id in spec_ids
-    )
-    return Plan(name="many", question="How many?", report="capacity", points=points)
-
-
 def finish(run: RunFolder) -> None:
     """As runs were finished before their files were sealed."""
-    record = Record(
-        run_id=run.run_id, what={}, parameters=1, embedding_parameters=1, entropy_bits=1.0,
-        entropy_after_first_token_bits=1.0, training={"steps": 1}, measures={}, sealed=False,
-    )  # fmt: skip
-    run.record_path.write_text(record.to_json())
-
-
-@pytest.fixture
-def point(tiny: MakeSpec) -> Point:
-    spec = tiny()
-    return Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0)
+    run.record_path.write_text(replace(RECORD, run_id=run.run_id, sealed=False).to_json())
 
 
 def test_controls_tell_runs_apart_by_name(tiny: MakeSpec) -> None:
@@ -59,9 +41,9 @@ def test_a_class_is_told_as_what_it_is_of(tiny: MakeSpec) -> None:
     assert labels(specs) == ["schedule=linear", "schedule=constant"]
 
 
-def test_each_state_is_told(point: Point, store: Store) -> None:
+def test_each_state_is_told(tiny: MakeSpec, store: Store) -> None:
     names = ["done", "failed", "waiting", "running"]
-    plan = plan_of(names, point)
+    plan = plan_of(point_of(tiny(), run_id=name) for name in names)
     for name in ("done", "failed", "running"):
         store.run(name).path.mkdir(parents=True)
     finish(store.run("done"))
@@ -76,9 +58,10 @@ def test_each_state_is_told(point: Point, store: Store) -> None:
     assert silent[2].state == "unknown"
 
 
-def test_ten_thousand_runs_are_told(tmp_path: Path, point: Point) -> None:
-    ids = [f"{index:016x}" for index in range(NUM_RUNS)]
-    plan_of(ids, point).save(tmp_path / "outputs")
+def test_ten_thousand_runs_are_told(tmp_path: Path, tiny: MakeSpec) -> None:
+    ids, spec = [f"{index:016x}" for index in range(NUM_RUNS)], tiny()
+    points = (point_of(spec, run_id=run_id) for run_id in ids)
+    plan_of(points, "many").save(tmp_path / "outputs")
     store = Store(tmp_path / "outputs")
     for index, run_id in enumerate(ids[:-1000]):
         run = store.run(run_id)

@@ -1,11 +1,15 @@
 """A real sweep through the real command: workers, failures, a second launch, table, report."""
 
 import json
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 from tests.inprocess import rote
+
+from rote.cluster.plan import load_plan
+from rote.ledger.store import RunFolder, Store
 
 SWEEP = """
 question: Does it all fit together?
@@ -26,6 +30,22 @@ grid:
     task.num_sequences: [4, 8, 16]
     optim.optimiser.lr: {rates}
 """
+
+
+def runs(folder: Path, name: str) -> list[RunFolder]:
+    outputs = folder / "outputs"
+    return [Store(outputs).run(run_id) for run_id in load_plan(outputs, name).run_ids]
+
+
+def wait_for_rows(folder: Path, name: str, number: int) -> None:
+    """Until so many runs of the sweep have taken a stride."""
+    deadline = time.monotonic() + 90
+    plan = folder / "outputs" / "sweeps" / name / "plan.json"
+    while (
+        not plan.exists() or sum(run.last_row() is not None for run in runs(folder, name)) < number
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 from tests.cli.test_foreign_files import Touches
-from tests.conftest import TINY
+from tests.conftest import COMPOSER, TINY, plan_of, point_of
 
 from rote.cluster import verified_job
 from rote.cluster.journal import Journal
 from rote.cluster.launching import launch
-from rote.cluster.plan import Plan, Point
-from rote.config.compose import Composer
+from rote.cluster.plan import Plan
 from rote.io.write import sha256
 from rote.ledger.spec import Spec
 
@@ -28,13 +27,9 @@ PID = "4711"
 
 
 @cache
-def plan_of(*overrides: str, num_runs: int = 1) -> Plan:
-    made = [
-        Spec.from_config(Composer().config([*TINY, f"seed={seed}", *overrides]))
-        for seed in range(num_runs)
-    ]
-    points = [Point(run_id=one.run_id, spec=one, parameters=1, max_flops=1.0) for one in made]
-    return Plan(name="own", question="?", report="capacity", points=tuple(points))
+def planned(*overrides: str, num_runs: int = 1) -> Plan:
+    configs = (COMPOSER.config([*TINY, f"seed={n}", *overrides]) for n in range(num_runs))
+    return plan_of(map(point_of, map(Spec.from_config, configs)))
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.fixture
 def job(tmp_path: Path, started: dict[str, Any]) -> Path:
     """The pickle of a job that was sent."""
-    launch(plan_of(), tmp_path / "outputs", "cached")
+    launch(planned(), tmp_path / "outputs", "cached")
     (path,) = tmp_path.glob("outputs/sweeps/own/jobs/*/*_submitted.pkl")
     return path
 
@@ -169,7 +164,7 @@ SLURM = ("host=slurm", "host.max_array_size=9", "host.pack_minutes=0")
 def test_slurm_jobs_are_sealed_too(
     slurm: None, tmp_path: Path, num_runs: int, job_ids: set[str]
 ) -> None:
-    launch(plan_of(*SLURM, num_runs=num_runs), tmp_path / "outputs", "cached")
+    launch(planned(*SLURM, num_runs=num_runs), tmp_path / "outputs", "cached")
     folder = tmp_path / "outputs" / "sweeps" / "own"
     (submission,) = Journal(folder).submissions()
     pickles = {path.name.removesuffix("_submitted.pkl"): path for path in folder.rglob("*.pkl")}
@@ -188,13 +183,11 @@ def test_slurm_jobs_are_sealed_too(
 def test_a_setting_adds_no_line_to_a_jobs_script(
     slurm: None, tmp_path: Path, override: str
 ) -> None:
-    plan = plan_of(*SLURM)
+    plan = planned(*SLURM)
     how: dict[str, Any] = {**plan.specs[0].how, "host": dict(plan.host)}
     how["host"][override.partition(".")[2]] = f"normal\ntouch {tmp_path / 'mark'}\n"
     spec = Spec(what=plan.specs[0].what, how=how)
-    point = Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0)
-    theirs = Plan(name="own", question="?", report="capacity", points=(point,))
     with pytest.raises(ValueError) as refused:
-        launch(theirs, tmp_path / "outputs", "cached")
+        launch(plan_of([point_of(spec)]), tmp_path / "outputs", "cached")
     assert override.partition(".")[2] in str(refused.value)
     assert not list(tmp_path.rglob("*.sh"))

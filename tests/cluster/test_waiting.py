@@ -40,7 +40,7 @@ def test_it_gives_up_after_the_limit_and_not_before(
     clock = Clock()
     job = SimpleNamespace(is_live=True)
 
-    def live_jobs(outputs: Path, name: str, *, timeout_seconds: float) -> list[SimpleNamespace]:
+    def live_jobs(outputs: Path, name: str) -> list[SimpleNamespace]:
         return [job] if clock.seconds < 1000 + end_seconds else []
 
     monkeypatch.setattr(launching, "time", clock)

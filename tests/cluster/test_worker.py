@@ -1,6 +1,5 @@
 """A job and its processes on this machine: one killed, the code changed, no step ever taken."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,15 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cluster.test_sweep_end_to_end import SWEEP
+from tests.cluster.test_sweep_end_to_end import SWEEP, runs, wait_for_rows
 from tests.conftest import MakeSpec
 from tests.inprocess import rote
 
 from rote.cluster import worker
-from rote.cluster.plan import load_plan
 from rote.cluster.preemption import StopFlag
 from rote.core import provenance
-from rote.ledger.store import RunFolder, Store
+from rote.ledger.store import Store
 
 FAST = SWEEP.replace("  budget: demo", "  optim: adamw\n  budget: demo")
 LONG = FAST.format(rates="[1e-2]").replace("max_steps: 60", "max_steps: 6000")
@@ -37,19 +35,6 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def runs(folder: Path) -> list[RunFolder]:
-    outputs = folder / "outputs"
-    return [Store(outputs).run(run_id) for run_id in load_plan(outputs, "long").run_ids]
-
-
-def wait_for_rows(folder: Path, number: int) -> None:
-    deadline = time.monotonic() + 90
-    plan = folder / "outputs" / "sweeps" / "long" / "plan.json"
-    while not plan.exists() or sum(run.last_row() is not None for run in runs(folder)) < number:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def processes_of_runs(folder: Path) -> list[int]:
     """Those that a worker of this folder has forked."""
     listed = subprocess.run(
@@ -64,7 +49,7 @@ def processes_of_runs(folder: Path) -> list[int]:
 def test_a_killed_process_is_lost_alone_and_resumed(tmp_path: Path) -> None:
     write_sweep(tmp_path, LONG)
     launcher = start(tmp_path, "host.workers=2", "host.checkpoint_every_seconds=0.1")
-    wait_for_rows(tmp_path, 2)
+    wait_for_rows(tmp_path, "long", 2)
     time.sleep(0.5)
     os.kill(processes_of_runs(tmp_path)[0], signal.SIGKILL)
     out, errors = launcher.communicate(timeout=240)
@@ -76,7 +61,7 @@ def test_a_killed_process_is_lost_alone_and_resumed(tmp_path: Path) -> None:
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert "1 runs in 1 job" in resumed.stdout
     assert "3 done" in resumed.stdout
-    facts = [json.loads((run.path / "circumstances.json").read_text()) for run in runs(tmp_path)]
+    facts = [run.circumstances() for run in runs(tmp_path, "long")]
     assert sum(fact["resumed_at_step"] is not None for fact in facts) == 1
     here = provenance.code()
     assert all(fact["submitted_by"] == here for fact in facts)
@@ -90,7 +75,7 @@ def test_runs_of_one_shape_train_as_one_stack(tmp_path: Path, preloaded_workers:
     write_sweep(tmp_path, text)
     done = rote(tmp_path, "sweep", "long", "host.stack=8")
     assert done.returncode == 0, done.stdout + done.stderr
-    facts = [json.loads((run.path / "circumstances.json").read_text()) for run in runs(tmp_path)]
+    facts = [run.circumstances() for run in runs(tmp_path, "long")]
     # Two rates of each data set; the smallest set is smaller than a batch, as is the next.
     assert [fact.get("stacked", 1) for fact in facts] == [2] * 6
     assert rote(tmp_path, "status", "long").stdout.count(" done ") == 6
@@ -100,16 +85,16 @@ def test_runs_of_one_shape_train_as_one_stack(tmp_path: Path, preloaded_workers:
 def test_ctrl_c_leaves_checkpoints_and_resume_goes_on(tmp_path: Path) -> None:
     write_sweep(tmp_path, LONG)
     launcher = start(tmp_path, "host.workers=3")
-    wait_for_rows(tmp_path, 3)
+    wait_for_rows(tmp_path, "long", 3)
     os.killpg(launcher.pid, signal.SIGINT)
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == 130, errors
     assert "Traceback" not in errors
-    assert all(run.has_checkpoint() and not run.is_done() for run in runs(tmp_path))
+    assert all(run.has_checkpoint() and not run.is_done() for run in runs(tmp_path, "long"))
     assert not processes_of_runs(tmp_path)
     resumed = rote(tmp_path, "resume", "long")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    facts = [json.loads((run.path / "circumstances.json").read_text()) for run in runs(tmp_path)]
+    facts = [run.circumstances() for run in runs(tmp_path, "long")]
     assert all(fact["resumed_at_step"] > 0 for fact in facts)
 
 

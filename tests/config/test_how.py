@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from rote.cluster.host import host_settings
-from rote.config.build import build
+from rote.cluster.host import host_of
 from rote.config.compose import Composer, groups
 from rote.config.host_and_log import HOST, LOG, require_host, require_log
 
@@ -112,14 +111,14 @@ def test_every_host_of_conf_is_accepted(name: str) -> None:
 def test_right_values_are_sent(override: str) -> None:
     settings = COMPOSER.config(["host=slurm", override])["host"]
     require_host(settings)
-    build(host_settings(settings))
+    host_of(settings)
 
 
 def test_a_local_host_is_checked_as_well() -> None:
     for override in ("host.workers=0", "host.stack=true", "host.strategy=x", "host.threads=1.5"):
         settings = COMPOSER.config([override])["host"]
         with pytest.raises(ValueError, match=override.partition("=")[0].replace(".", r"\.")):
-            build(host_settings(settings))
+            host_of(settings)
 
 
 def test_a_job_has_time_to_leave() -> None:

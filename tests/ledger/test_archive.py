@@ -2,28 +2,24 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.ledger.test_store import RECORD
 
 from rote.cluster.launching import _set_aside
 from rote.core.progress import no_progress
 from rote.io.read import Damaged
 from rote.ledger import archive, packing
-from rote.ledger.record import Record
 from rote.ledger.store import RunFolder, Store
 
 IDS = [f"{number:016x}" for number in range(5)]
 
 
 def finish(run: RunFolder) -> None:
-    record = Record(
-        run_id=run.run_id, what={"seed": 0}, parameters=10, embedding_parameters=4,
-        entropy_bits=100.0, entropy_after_first_token_bits=90.0, training={"steps": 5},
-        measures={"cost": {"train_code_bits": 40.0}},
-    )  # fmt: skip
     run.path.mkdir(parents=True)
     run.spec_path.write_text("what: {}\n")
     run.append({"step": 1, "memorised_bits": 2.5})
@@ -33,7 +29,7 @@ def finish(run: RunFolder) -> None:
         "device": "cpu", "setup_seconds": 1.0, "train_seconds": 2.0, "measure_seconds": 0.5,
         "peak_memory_bytes": 1, "stacked": 1,
     }  # fmt: skip
-    run.finish(record, {"cost.train": np.arange(3.0)}, around)
+    run.finish(replace(RECORD, run_id=run.run_id), {"cost.train": np.arange(3.0)}, around)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from tests.conftest import COMPOSER
 
+from rote.config.compose import groups
 from rote.ledger.spec import Spec, flatten
 
 # Pinned: a change here moves every run id, and must be meant (raise VERSION in ledger/spec.py).
@@ -29,6 +30,7 @@ def test_one_and_one_point_zero_are_one_run() -> None:
 
 def test_where_and_how_move_no_id() -> None:
     assert run_id("log=none", "host.workers=7", "host.threads=4") == run_id()
+    assert {run_id(f"host={name}") for name in groups()["host"]} == {run_id()}
 
 
 def test_controls_move_the_id_and_their_absence_does_not() -> None:

@@ -1,4 +1,4 @@
-"""Compiled blocks, and a kernel of attention, give the same run."""
+"""Compiled blocks, those that run twice, and a kernel of attention give the same run."""
 
 import copy
 import shutil
@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import COMPOSER, MakeSpec
-from tests.training.test_compiling import losses
+from tests.conftest import COMPOSER, After, MakeSpec, agree, left, losses
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
@@ -111,9 +110,9 @@ def test_a_run_with_compiled_blocks_agrees_with_a_plain_one_and_resumes(
         curves[mode] = losses(store, spec)
     assert counter.frame_count > 0
     assert curves["blocks"] == pytest.approx(curves["null"], rel=1e-3)
-    halted, asked = Store(tmp_path / "halted"), iter(range(10**6))
+    halted = Store(tmp_path / "halted")
     with pytest.raises(Interrupted):
-        execute(spec, halted, stop=lambda: next(asked) >= 13)
+        execute(spec, halted, stop=After(14))
     execute(tiny(*more), halted)
     assert losses(halted, spec) == pytest.approx(curves["null"], rel=1e-3)
 
@@ -121,11 +120,9 @@ def test_a_run_with_compiled_blocks_agrees_with_a_plain_one_and_resumes(
 @SLOW
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 def test_a_run_with_generated_code_agrees_with_a_plain_one(tiny: MakeSpec, tmp_path: Path) -> None:
-    for mode in ("null", "blocks"):
-        spec = tiny(f"host.compile={mode}", "host.recompute_above_gib=0", "host.attention=flash")
-        execute(spec, Store(tmp_path / mode))
-    plain, compiled = (losses(Store(tmp_path / mode), spec) for mode in ("null", "blocks"))
-    assert compiled == pytest.approx(plain, rel=1e-4)
+    more = ("host.recompute_above_gib=0", "host.attention=flash")
+    plain, compiled = (tiny(f"host.compile={mode}", *more) for mode in ("null", "blocks"))
+    agree(plain, compiled, tmp_path, 1e-4)
 
 
 def test_stacks_leave_their_blocks_as_they_are(
@@ -186,3 +183,15 @@ def test_compiled_code_of_one_kernel_is_not_that_of_another() -> None:
         with attention_kernel(name):
             tags.append(torch.compiler.config.cache_key_tag)
     assert tags == ["attention=flash", "attention=math", ""]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16_mixed", "bf16_true"])
+def test_the_same_run_with_blocks_that_run_twice_is_the_same_bit_for_bit(
+    tiny: MakeSpec, tmp_path: Path, precision: str
+) -> None:
+    files = []
+    for limit in ("null", "0"):
+        spec = tiny(f"precision={precision}", f"host.recompute_above_gib={limit}")
+        execute(spec, Store(tmp_path / limit))
+        files.append(left(Store(tmp_path / limit).run(spec.run_id)))
+    assert files[0] == files[1]

@@ -1,14 +1,12 @@
 """A compiled step gives the same run: same id, same numbers to the last digits."""
 
-import math
 import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import MakeSpec
+from tests.conftest import MakeSpec, agree, losses
 
 from rote.config.host_and_log import AUTO_PARAMETERS
-from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
@@ -16,10 +14,6 @@ from rote.run.step import compile_mode
 from rote.training.graphed import GRAPH
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-
-
-def losses(store: Store, spec: Spec) -> list[float]:
-    return [row["loss_nats_per_token"] for row in store.run(spec.run_id).curve()]
 
 
 @needs_compiler
@@ -31,13 +25,9 @@ def losses(store: Store, spec: Spec) -> list[float]:
 def test_a_compiled_run_agrees_with_a_plain_one(
     tiny: MakeSpec, tmp_path: Path, precision: str, controls: str
 ) -> None:
-    curves = []
-    for mode in ("null", "default"):
-        spec = tiny(f"precision={precision}", f"host.compile={mode}", f"control=[{controls}]")
-        store = Store(tmp_path / mode)
-        execute(spec, store)
-        curves.append(losses(store, spec))
-    assert curves[0] == pytest.approx(curves[1], rel=1e-4 if precision == "fp32" else 1e-2)
+    more = (f"precision={precision}", f"control=[{controls}]")
+    plain, compiled = (tiny(*more, f"host.compile={mode}") for mode in ("null", "default"))
+    agree(plain, compiled, tmp_path, 1e-4 if precision == "fp32" else 1e-2)
 
 
 @needs_compiler
@@ -50,8 +40,7 @@ def test_a_compiled_stack_agrees_with_plain_runs(tiny: MakeSpec, tmp_path: Path)
         alone = tiny(f"seed={seed}")
         assert alone.run_id == spec.run_id
         execute(alone, plain)
-        for ours, theirs in zip(losses(together, spec), losses(plain, alone), strict=True):
-            assert math.isclose(ours, theirs, rel_tol=1e-4)
+        assert losses(together, spec) == pytest.approx(losses(plain, alone), rel=1e-4)
 
 
 def test_nothing_is_recorded_on_a_cpu(tiny: MakeSpec, tmp_path: Path) -> None:

@@ -10,32 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import MakeSpec
+from tests.conftest import After, MakeSpec
 from tests.preloaded import CONTEXT
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.models import likelihood
-from rote.run.execute import assist, execute
+from rote.run.execute import assist, execute, execute_together
 from rote.run.weights import load_trained
 from rote.training import distributed
-from rote.training.distributed import DistributedProcess
 from rote.training.training_run import Interrupted
 
 SLOW = pytest.mark.slow
+NEVER = 10**6  # steps
 TRACED = partial(torch.compile, backend="aot_eager")  # generated code would take a minute
 MANY = "control=[goldfish,label_smoothing,gradient_noise,early_stopping,weight_decay]"
-
-
-class StopAt:
-    """Up on the process that asks for the n-th time."""
-
-    def __init__(self, num_steps: int) -> None:
-        self.left = num_steps
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left == 0
 
 
 def process(
@@ -44,11 +33,11 @@ def process(
     if in_chunks:
         likelihood.WHOLE_LOGITS_BYTES = 0
     torch.compile = TRACED
-    DistributedProcess(
+    distributed.join(
         rank=rank, num_processes=2, local_rank=rank, node=0, num_nodes=1,
         master_host="127.0.0.1", master_port=port,
-    ).join()  # fmt: skip
-    stop = StopAt(stop_at if rank == 1 else -1)  # only one of them gets the signal
+    )  # fmt: skip
+    stop = After(stop_at if rank == 1 else NEVER)  # only one of them gets the signal
     try:
         if rank:
             assist(stop)
@@ -65,7 +54,7 @@ def process(
 
 
 def in_two_processes(
-    specs: list[Spec], outputs: Path, stop_at: int = -1, *, in_chunks: bool
+    specs: list[Spec], outputs: Path, stop_at: int = NEVER, *, in_chunks: bool
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -155,3 +144,24 @@ def test_losses_packs_and_resume(
         assert all(bool(weight.isfinite().all()) for weight in model.parameters())
     circumstances = broken / "runs" / specs[0].run_id / "circumstances.json"
     assert json.loads(circumstances.read_text())["resumed_at_step"] == 17
+
+
+@pytest.mark.parametrize("begun_in", [1, 2])
+def test_a_run_goes_on_in_another_number_of_processes(
+    tiny: MakeSpec,
+    tmp_path: Path,
+    alone: Callable[[Spec], list[dict[str, float]]],
+    begun_in: int,
+) -> None:
+    """In the middle of a stride, whose losses so far are sums of each process."""
+    spec, store = tiny(), Store(tmp_path / "parted")
+    in_two = partial(in_two_processes, [spec], store.outputs, in_chunks=False)
+    if begun_in == 2:
+        in_two(stop_at=17)
+        assert execute_together([spec], store) == {}
+    else:
+        with pytest.raises(Interrupted):
+            execute(spec, store, stop=After(17))
+        in_two()
+    for ours, theirs in zip(store.run(spec.run_id).curve(), alone(spec), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)

@@ -2,16 +2,15 @@
 
 import pytest
 import torch
-from tests.conftest import COMPOSER, MakeSpec
+from tests.conftest import MakeSpec, precision
 from torch import nn
 from torch.nn import functional
 
-from rote.config.build import build
 from rote.models.gpt import GPT
 from rote.run.preflight import Preflight
-from rote.training.float8 import BACKWARD, FORWARD, Float8Products, float8_product
+from rote.training.float8 import BACKWARD, FORWARD, float8_product
 
-FP8: Float8Products = build(COMPOSER.config(["precision=fp8"])["precision"])
+FP8 = precision("fp8")
 SEED = torch.Generator().manual_seed(0)
 
 

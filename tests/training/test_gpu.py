@@ -1,15 +1,13 @@
 """What a GPU must do: train what a CPU trains, resume, stack, compile, audit, fit in memory."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
 from tests.auditing.conftest import make_checkpoints
-from tests.conftest import MakeSpec
-from tests.training.test_compiling import losses
+from tests.conftest import After, MakeSpec, agree, losses
 
 from rote.auditing.stored import SCORES
 from rote.ledger.store import Store
@@ -31,37 +29,24 @@ def test_a_gpu_trains_what_a_cpu_trains(
     tiny: MakeSpec, tmp_path: Path, precision: str, optim: str
 ) -> None:
     """Muon iterates in bfloat16 on a GPU, SOAP's bases follow last digits: such runs agree less."""
-    curves = []
-    for device in ("cpu", "gpu"):
-        spec = tiny(f"precision={precision}", f"host.accelerator={device}", f"optim={optim}")
-        store = Store(tmp_path / device)
-        execute(spec, store)
-        curves.append(losses(store, spec))
+    more = (f"precision={precision}", f"optim={optim}")
     tolerance = max(TOLERANCE[precision], 0.0 if optim == "adamw" else 1e-2)
-    assert curves[1] == pytest.approx(curves[0], rel=tolerance)
+    agree(tiny("host.accelerator=cpu", *more), tiny(GPU, *more), tmp_path, tolerance)
 
 
 @pytest.mark.parametrize("precision", ["fp16_mixed", "qat_int8", "qat_int4", "qat_ternary"])
 def test_formats_of_few_bits_train_as_on_a_cpu(
     tiny: MakeSpec, tmp_path: Path, precision: str
 ) -> None:
-    curves = []
-    for device in ("cpu", "gpu"):
-        spec = tiny(f"precision={precision}", f"host.accelerator={device}")
-        execute(spec, Store(tmp_path / device))
-        curves.append(losses(Store(tmp_path / device), spec))
-    assert curves[1] == pytest.approx(curves[0], rel=1e-2)
+    more = f"precision={precision}"
+    agree(tiny("host.accelerator=cpu", more), tiny(GPU, more), tmp_path, 1e-2)
 
 
 def test_float8_trains_as_bfloat16_does(tiny: MakeSpec, tmp_path: Path) -> None:
     if torch.cuda.get_device_capability() < LEAST_CAPABILITY:
         pytest.skip("this GPU has no float8")
-    curves = []
-    for precision in ("bf16_mixed", "fp8"):
-        spec = tiny(f"precision={precision}", GPU, "size.width=16")
-        execute(spec, Store(tmp_path))
-        curves.append(losses(Store(tmp_path), spec))
-    assert curves[1] == pytest.approx(curves[0], rel=2e-2)
+    names = ("bf16_mixed", "fp8")
+    agree(*(tiny(f"precision={x}", GPU, "size.width=16") for x in names), tmp_path, 2e-2)
 
 
 def test_the_same_run_twice_is_bit_identical(tiny: MakeSpec, tmp_path: Path) -> None:
@@ -75,9 +60,8 @@ def test_the_same_run_twice_is_bit_identical(tiny: MakeSpec, tmp_path: Path) -> 
 def test_stopped_and_resumed_as_if_nothing_had_been(tiny: MakeSpec, tmp_path: Path) -> None:
     spec, whole, halted = tiny(GPU), Store(tmp_path / "whole"), Store(tmp_path / "halted")
     execute(spec, whole)
-    asked: Iterator[int] = iter(range(10**6))
     with pytest.raises(Interrupted):
-        execute(spec, halted, stop=lambda: next(asked) >= 13)
+        execute(spec, halted, stop=After(14))
     execute(spec, halted)
     assert losses(halted, spec) == losses(whole, spec)
 
@@ -109,12 +93,8 @@ def test_a_stack_agrees_with_runs_alone(tiny: MakeSpec, tmp_path: Path, mode: st
 def test_a_compiled_run_agrees_with_a_plain_one(
     tiny: MakeSpec, tmp_path: Path, mode: str, overrides: tuple[str, ...]
 ) -> None:
-    curves = []
-    for chosen in ("null", mode):
-        spec, store = tiny(GPU, f"host.compile={chosen}", *overrides), Store(tmp_path / chosen)
-        execute(spec, store)
-        curves.append(losses(store, spec))
-    assert curves[1] == pytest.approx(curves[0], rel=1e-2)
+    plain, compiled = (tiny(GPU, f"host.compile={x}", *overrides) for x in ("null", mode))
+    agree(plain, compiled, tmp_path, 1e-2)
 
 
 @pytest.mark.parametrize(
@@ -123,21 +103,16 @@ def test_a_compiled_run_agrees_with_a_plain_one(
 def test_kernels_of_attention_and_micro_batches_change_last_digits(
     tiny: MakeSpec, tmp_path: Path, how: str
 ) -> None:
-    curves = []
-    for chosen in ("compile=null", how):
-        spec = tiny(GPU, "precision=bf16_mixed", "size.width=16", f"host.{chosen}")
-        execute(spec, Store(tmp_path / chosen))
-        curves.append(losses(Store(tmp_path / chosen), spec))
-    assert curves[1] == pytest.approx(curves[0], rel=1e-2)
+    more = (GPU, "precision=bf16_mixed", "size.width=16")
+    agree(*(tiny(*more, f"host.{chosen}") for chosen in ("compile=null", how)), tmp_path, 1e-2)
 
 
 def test_stopped_where_its_steps_are_recorded_it_goes_on(tiny: MakeSpec, tmp_path: Path) -> None:
     whole, halted = Store(tmp_path / "whole"), Store(tmp_path / "halted")
     specs = [tiny(GPU, "host.compile=graph", f"seed={seed}") for seed in (0, 1)]
     assert execute_together(specs, whole) == {}
-    asked: Iterator[int] = iter(range(10**6))
     with pytest.raises(Interrupted):
-        execute_together(specs, halted, stop=lambda: next(asked) >= 26)
+        execute_together(specs, halted, stop=After(27))
     execute(specs[0], halted)
     assert execute_together(specs[1:], halted) == {}
     for spec in specs:
@@ -153,9 +128,8 @@ def test_a_finish_gains_what_it_gains_on_a_cpu(tiny: MakeSpec, tmp_path: Path, m
     alone = execute(tiny(*more), Store(tmp_path / "alone")).training["finish"]
     together = Store(tmp_path / "together")
     specs = [tiny(*more, f"seed={seed}") for seed in (0, 1)]
-    asked: Iterator[int] = iter(range(10**6))
     with pytest.raises(Interrupted):
-        execute_together(specs, together, stop=lambda: next(asked) >= 90)
+        execute_together(specs, together, stop=After(91))
     assert execute_together(specs, together) == {}
     stacked = together.run(specs[0].run_id).record().training["finish"]
     for one in (alone, stacked):

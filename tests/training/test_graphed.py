@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import MakeSpec
-from tests.training.test_compiling import losses
+from tests.conftest import MakeSpec, losses
 from tests.training.test_stack import FP32, MIXED, STEPS, batches, fraction, models
 from torch import Tensor
 from torch.optim import SGD, AdamW, NAdam, Optimizer

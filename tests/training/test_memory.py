@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import COMPOSER
+from tests.conftest import COMPOSER, precision
 from torch import Tensor, nn
 
 from rote.config.build import build
@@ -20,19 +20,11 @@ from rote.models.looped import Looped
 from rote.precision import Precision
 from rote.training.blocks import train_blocks
 from rote.training.functional import per_sample_gradients
-from rote.training.memory import StepMemory
-from rote.training.model_shape import ModelShape
+from rote.training.memory import ModelShape, StepMemory
 from rote.training.objective import Objective
 
 V, L, B, D = 11, 8, 3, 32
-FORMATS = {
-    name: Precision(name=name, weights=weights, autocast=autocast, matmul="highest")
-    for name, weights, autocast in (
-        ("fp32", "float32", None),
-        ("bf16_mixed", "float32", "bfloat16"),
-        ("bf16_true", "bfloat16", None),
-    )
-}
+FORMATS = {name: precision(name) for name in ("fp32", "bf16_mixed", "bf16_true")}
 
 
 def gpt(
@@ -91,24 +83,25 @@ def test_a_block_keeps_as_many_bytes_as_the_formula_says(
     name: str, num_heads: int, sixteen_bit_length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention, "SIXTEEN_BIT_LENGTH", sixteen_bit_length)
-    precision = FORMATS[name]
-    two, three = (precision.cast(gpt(layers, num_heads=num_heads)) for layers in (2, 3))
+    added, made = added_by_a_block(FORMATS[name], num_heads=num_heads)
+    assert added == made.block_bytes()
+    assert made.activation_bytes() == 3 * added
+
+
+def added_by_a_block(precision: Precision, **block: Any) -> tuple[int, StepMemory]:
+    """The bytes that a third block keeps, and the step of the model that has it."""
+    two, three = (precision.cast(gpt(layers, **block)) for layers in (2, 3))
     added = kept_bytes(three, precision) - kept_bytes(two, precision)
     if precision.autocast:
         added -= 12 * D * D * 2  # autocast's copies of the weights
-    assert added == step(three, precision).block_bytes()
-    assert step(three, precision).activation_bytes() == 3 * added
+    return added, step(three, precision)
 
 
 @pytest.mark.parametrize("places", [("residual",), ("attention",), PLACES])
 @pytest.mark.parametrize("name", FORMATS)
 def test_dropout_keeps_its_masks(name: str, places: Collection[str]) -> None:
-    precision = FORMATS[name]
-    two, three = (precision.cast(gpt(layers, dropout=places)) for layers in (2, 3))
-    added = kept_bytes(three, precision) - kept_bytes(two, precision)
-    if precision.autocast:
-        added -= 12 * D * D * 2
-    assert added == step(three, precision).block_bytes()
+    added, made = added_by_a_block(FORMATS[name], dropout=places)
+    assert added == made.block_bytes()
 
 
 def test_dropout_of_embeddings_keeps_one_mask() -> None:

@@ -5,19 +5,17 @@ from functools import partial
 
 import pytest
 import torch
+from tests.conftest import precision
 from torch import nn
 
 from rote.models.gpt import GPT
 from rote.optim.schedules import constant, flat_linear, linear
-from rote.precision import Precision
 from rote.tasks.uniform import Uniform
 from rote.training.budget import Budget
 from rote.training.data import BatchOrder
 from rote.training.module import TrainingModule, fit
 from rote.training.saturation import Saturation
 from rote.training.training_run import CheckpointPolicy, TrainingRun
-
-FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")
 
 
 def memoriser(
@@ -41,11 +39,9 @@ def memoriser(
             check_every_steps=7,
             saturation=Saturation(window_steps=5, max_growth_per_1000_steps=0.0, min_steps=0),
         ),
-        precision=FP32,
+        precision=precision("fp32"),
         on_row=lambda row: None,
-        checkpointing=CheckpointPolicy(
-            save=lambda step, state: None, stop=lambda: False, every_seconds=None
-        ),
+        checkpointing=CheckpointPolicy(),
         resume=None,
     )
     return TrainingModule(run)

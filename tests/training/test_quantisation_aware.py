@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import MakeSpec
+from tests.conftest import After, MakeSpec, Refuse, losses
 from torch import Tensor, nn
 
 from rote.config.build import build
@@ -88,8 +88,8 @@ def test_what_was_trained_is_measured_recorded_and_kept(
     for weight in matrices(model).values():
         most = weight.unique().numel() if name == "qat_ternary" else len(weight[0, :32].unique())
         assert most <= values
-    losses = [row["loss_nats_per_token"] for row in store.run(record.run_id).curve()]
-    assert losses[-1] < losses[0]
+    first, *_, last = losses(store, spec)
+    assert last < first
 
 
 @pytest.mark.parametrize("name", ["qat_int4", "fp16_mixed"])
@@ -114,9 +114,8 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     tiny: MakeSpec, store: Store, tmp_path: Path, name: str
 ) -> None:
     spec = tiny(f"precision={name}")
-    asked = iter(range(1000))
     with pytest.raises(Interrupted):
-        execute(spec, store, stop=lambda: next(asked) >= 14)
+        execute(spec, store, stop=After(15))
     assert execute(spec, store) == execute(spec, Store(tmp_path / "whole"))
 
 
@@ -161,10 +160,9 @@ def test_other_measures_and_decoding_take_the_settled_model(tiny: MakeSpec, stor
     ],
 )
 def test_what_a_format_cannot_do_is_refused_before_training(
-    tiny: MakeSpec, settings: list[str], message: str
+    refuse: Refuse, settings: list[str], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        Preflight().facts(tiny(*settings))
+    refuse(message, *settings)
 
 
 class Layer(nn.Module):

@@ -17,17 +17,10 @@ def test_growth_needs_two_full_windows() -> None:
     assert RULE.growth([1.0] * 20, 100) == 0.0
 
 
-def test_a_flat_curve_has_saturated_a_growing_one_has_not() -> None:
+def test_a_flat_curve_has_saturated_one_that_grows_falls_or_has_not_begun_has_not() -> None:
     assert RULE.reached(9.9, 1000.0, 5000.0)
-    assert not RULE.reached(10.1, 1000.0, 5000.0)
-
-
-def test_a_run_that_has_learnt_nothing_yet_is_not_finished() -> None:
-    assert not RULE.reached(0.0, 49.0, 5000.0)
-
-
-def test_a_fall_is_not_saturation() -> None:
-    assert not RULE.reached(-500.0, 1000.0, 5000.0)
+    for growth, memorised_bits in ((10.1, 1000.0), (-500.0, 1000.0), (0.0, 49.0)):
+        assert not RULE.reached(growth, memorised_bits, 5000.0)
 
 
 def test_an_empty_window_is_refused() -> None:

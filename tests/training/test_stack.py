@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from tests.conftest import precision as format_of
 from torch import Tensor, nn
 from torch.optim import SGD, Adafactor, AdamW, Optimizer
 
@@ -15,9 +16,7 @@ from rote.optim.muon import muon_with_adamw
 from rote.precision import Precision
 from rote.training.stack import CannotStack, Stack
 
-FP32 = Precision(name="fp32", weights="float32", autocast=None, matmul="highest")
-MIXED = Precision(name="bf16_mixed", weights="float32", autocast="bfloat16", matmul="highest")
-TRUE = Precision(name="bf16_true", weights="bfloat16", autocast=None, matmul="highest")
+FP32, MIXED, TRUE = (format_of(name) for name in ("fp32", "bf16_mixed", "bf16_true"))
 RATES = (1e-2, 3e-3, 1e-2)
 STEPS = 12
 

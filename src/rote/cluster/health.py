@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rote.cluster.journal import Journal
+from rote.cluster.limits import reached
 from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import launched, load_plan, sweep_folder
 from rote.core.progress import Progress, with_progress
@@ -41,10 +42,12 @@ def damaged_files(outputs: Path, progress: Progress) -> list[str]:
 
 
 def _checks(outputs: Path) -> Iterator[Check]:
+    store = Store(outputs)
     for name in launched(outputs):
         yield partial(load_plan, outputs, name)
         yield Journal(sweep_folder(outputs, name)).submissions
-    for run in Store(outputs).runs():
+        yield partial(reached, sweep_folder(outputs, name), store)
+    for run in store.runs():
         yield from _of_run(run)
     for folder in _folders(outputs / "corpora"):
         yield partial(_require_corpus, folder)
@@ -80,9 +83,7 @@ def _require_corpus(folder: Path) -> None:
     digests = prepared.manifest.get("digests")
     kept = digests.get("tokens") if isinstance(digests, dict) else None
     if kept != sha256_of_file(folder / TOKENS):
-        raise Damaged(
-            folder / TOKENS, "it is not what was written (SHA-256 differs)", PREPARE_AGAIN
-        )
+        raise Damaged(folder / TOKENS, CHANGED, PREPARE_AGAIN)
 
 
 def _require_files(folder: Path, name: str) -> None:

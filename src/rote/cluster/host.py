@@ -1,14 +1,16 @@
 """Define the protocol of a host, with its launch requests and the launches it returns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from rote.cluster.journal import Journal
 from rote.cluster.plan import Plan, Point
-from rote.cluster.snapshot import Snapshot
+from rote.cluster.snapshot import LIVE, Snapshot
 from rote.cluster.worker import Assignment
+from rote.config.build import build
+from rote.config.host_and_log import require_host
 from rote.core.own_modules import folders_imported_from
 from rote.core.provenance import code
 
@@ -74,6 +76,27 @@ class Host(Protocol):
         """Send the runs and return at once; raises ValueError if the host refuses them."""
 
 
-def host_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings for `build` with plain lists and dictionaries instead of OmegaConf types."""
-    return {**settings, "_convert_": "all"}
+@dataclass(frozen=True, kw_only=True)
+class HowRunsTrain:
+    """The keys that all hosts of conf/host/ share; raises ValueError for an unusable value."""
+
+    threads: int
+    accelerator: str
+    recompute_above_gib: float | None
+    strategy: str
+    compile: str | None
+    checkpoint_every_seconds: float
+    # As plans of earlier versions have it:
+    checkpoint_pairs: bool = True
+    code: str = LIVE
+    accumulate_above_gib: float | None = None
+    attention: str | None = None
+
+    def __post_init__(self) -> None:
+        require_host({field.name: getattr(self, field.name) for field in fields(self)})
+
+
+def host_of(settings: Mapping[str, Any]) -> Host:
+    """Build a host with plain lists and dictionaries instead of OmegaConf types."""
+    host: Host = build({**settings, "_convert_": "all"})
+    return host

@@ -1,7 +1,6 @@
 """Record what was sent to a host for a sweep, in the sweep's jobs.json; rows are never removed."""
 
 import dataclasses
-import json
 import re
 import secrets
 import time
@@ -13,7 +12,7 @@ from typing import Any
 from rote.core.provenance import commit
 from rote.io.read import Damaged, read_json
 from rote.io.shapes import keyed, listed, mapped, matching, number, optional, text
-from rote.io.write import write_text
+from rote.io.write import write_json
 
 VERSION = 1
 UID = r"[0-9a-f]{12}"
@@ -69,10 +68,7 @@ class Journal:
         return self.folder / "jobs.json"
 
     def jobs_folder(self, uid: str) -> Path:
-        """Return the folder of a submission's logs, pickles and cancellation mark.
-
-        Raises ValueError for a uid of another form: it might lead out of the folder.
-        """
+        """Return the folder of a submission's files; raises ValueError for a uid of other form."""
         if not re.fullmatch(UID, uid):
             raise ValueError(f"{self.path} is damaged: {uid!r} is no submission; move it away")
         return self.folder / "jobs" / uid
@@ -126,17 +122,13 @@ class Journal:
         return submission
 
     def _write(self, rows: list[Submission]) -> None:
-        content = {"version": VERSION, "submissions": [_plain(row) for row in rows]}
-        write_text(self.path, json.dumps(content, indent=1) + "\n")
+        plain = [dataclasses.asdict(row) for row in rows]
+        for each in plain:
+            del each["folder"]
+        write_json(self.path, {"version": VERSION, "submissions": plain})
 
     def _submission(self, row: Mapping[str, Any]) -> Submission:
         names = [field.name for field in dataclasses.fields(Submission)]
         known = {key: value for key, value in row.items() if key in names}
         jobs = {job: tuple(run_ids) for job, run_ids in row["jobs"].items()}
         return Submission(**{**known, "jobs": jobs, "folder": self.jobs_folder(row["uid"])})
-
-
-def _plain(submission: Submission) -> dict[str, Any]:
-    plain = dataclasses.asdict(submission)
-    del plain["folder"]
-    return plain

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rote.cluster import queue
-from rote.cluster.host import Host, Launch, LaunchRequest, host_settings
+from rote.cluster.host import Launch, LaunchRequest, host_of
 from rote.cluster.journal import SENT, Journal
 from rote.cluster.liveness import SentJob, last_attempt, sent_jobs, unanswered
 from rote.cluster.plan import Plan, Point, launched, plan_path, sweep_folder
@@ -27,7 +27,6 @@ from rote.cluster.snapshot import (
 )
 from rote.cluster.status import Jobs, newest, states
 from rote.cluster.submission import reconcile, take_back
-from rote.config.build import build
 from rote.config.choices import unknown
 from rote.config.trust import remember, require_own
 from rote.core.own_modules import folders_imported_from
@@ -66,9 +65,8 @@ def launch(plan: Plan, outputs: Path, mode: str) -> Launch:
     if mode == "read-only":
         return Launch((), 0, detached=True)
     remember(plan.specs)
-    host: Host = build(host_settings(plan.host))
-    journal = Journal(sweep_folder(outputs, plan.name))
-    with _alone(journal):
+    host = host_of(plan.host)
+    with _alone(outputs, plan.name) as journal:
         jobs = _jobs(journal)
         stand = survey(plan, outputs, {each for job in jobs if job.is_live for each in job.run_ids})
         stand = _made_anew(plan, outputs, stand, mode)
@@ -110,39 +108,36 @@ def survey(plan: Plan, outputs: Path, live: set[str]) -> SweepState:
     return SweepState(**{place: tuple(points) for place, points in places.items()})
 
 
-def live_jobs(outputs: Path, name: str, *, timeout_seconds: float) -> list[SentJob]:
+def live_jobs(outputs: Path, name: str) -> list[SentJob]:
     """Return the jobs of a sweep that run or may run; raises QueueUnknown."""
     journal = Journal(sweep_folder(outputs, name))
-    jobs = sent_jobs(journal.submissions(), timeout_seconds=timeout_seconds)
+    jobs = sent_jobs(journal.submissions(), timeout_seconds=ANSWER_SECONDS)
     return [job for job in jobs if job.is_live]
 
 
 def pack_code(outputs: Path, name: str) -> int:
     """Pack the copies of the code of a sweep without jobs; return how many, 0 where jobs may be."""
-    journal = Journal(sweep_folder(outputs, name))
-    with _alone(journal), suppress(queue.QueueUnknown):
-        if not live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS):
+    with _alone(outputs, name) as journal, suppress(queue.QueueUnknown):
+        if not live_jobs(outputs, name):
             return pack_snapshots(journal.folder / CODE)
     return 0
 
 
 def unpack_code(outputs: Path, name: str) -> tuple[int, list[str]]:
     """Unpack the copies of the code; return how many, and why others stay packed."""
-    journal = Journal(sweep_folder(outputs, name))
-    with _alone(journal):
+    with _alone(outputs, name) as journal:
         return unpack_snapshots(journal.folder / CODE)
 
 
 def cancel(outputs: Path, name: str) -> list[SentJob]:
     """End every job of a sweep, with checkpoints; return the jobs that were ended."""
-    journal = Journal(sweep_folder(outputs, name))
     try:
-        with _alone(journal):
-            jobs = live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS)
+        with _alone(outputs, name):
+            jobs = live_jobs(outputs, name)
             for submission in {job.submission.uid: job.submission for job in jobs}.values():
                 if submission.host == "slurm":
                     own = [job.job_id for job in jobs if job.submission is submission]
-                    take_back(journal, submission, own)
+                    take_back(submission, own)
     except queue.QueueUnknown as error:
         raise ValueError(f"nothing was cancelled: {error}") from error
     for job in jobs:
@@ -164,17 +159,18 @@ def _targets(points: Iterable[Point]) -> set[str]:
 
 
 @contextmanager
-def _alone(journal: Journal) -> Iterator[None]:
+def _alone(outputs: Path, name: str) -> Iterator[Journal]:
     """Let one launcher at a time work on a sweep; the next one finds what the first has sent."""
-    journal.folder.mkdir(parents=True, exist_ok=True)
-    require_lockable(journal.folder / "lock")
-    lock = FileLock(journal.folder / "lock", timeout=LOCK_SECONDS)
+    folder = sweep_folder(outputs, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    require_lockable(folder / "lock")
+    lock = FileLock(folder / "lock", timeout=LOCK_SECONDS)
     try:
         lock.acquire()
     except Timeout as error:
-        raise ValueError(f"sweep {journal.folder.name!r} is being launched elsewhere") from error
+        raise ValueError(f"sweep {name!r} is being launched elsewhere") from error
     try:
-        yield
+        yield Journal(folder)
     finally:
         lock.release()
 
@@ -267,7 +263,7 @@ def _require_own_ids(plan: Plan) -> None:
 def wait_for_end(outputs: Path, name: str, *, limit_seconds: float) -> bool:
     """Return whether all processes of a cancelled sweep have ended within the limit."""
     deadline = time.monotonic() + limit_seconds
-    while live_jobs(outputs, name, timeout_seconds=ANSWER_SECONDS):
+    while live_jobs(outputs, name):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)

@@ -18,9 +18,10 @@ from pathlib import Path
 from rote.cluster import queue
 from rote.cluster.journal import Journal
 from rote.cluster.liveness import sent_jobs
-from rote.cluster.preemption import CANCELLED
+from rote.cluster.plan import RUN_ID
+from rote.cluster.preemption import CANCELLED, own_job_id
 from rote.io.read import Damaged, read_json
-from rote.io.shapes import keyed, listed, number, optional, text, whole
+from rote.io.shapes import keyed, listed, number, optional, whole
 from rote.io.write import write_json
 from rote.ledger.store import Store
 
@@ -29,7 +30,7 @@ EVERY_SECONDS = 10.0  # a job looks, and notes what it has spent
 ANSWER_SECONDS = 30.0
 REMEDY = "rote resume NAME --max-failures N --max-gpu-hours H writes it anew"
 SHAPE = keyed({"max_failures": optional(whole), "max_gpu_hours": optional(number)})
-SPENT_SHAPE = keyed({"gpu_hours": number, "failed": listed(text)})
+SPENT_SHAPE = keyed({"gpu_hours": number, "failed": listed(RUN_ID)})
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,9 @@ class Spending:
 
 
 def spending_of_job(submission: Path, store: Store) -> Spending:
-    """Return the spending of the job that this process is, sent as part of a submission's folder.
-
-    GPUs are those that SLURM gave the job, or those of this machine.
-    """
-    sweep = submission.parents[1]
-    array, task = (os.environ.get(f"SLURM_ARRAY_{each}_ID") for each in ("JOB", "TASK"))
-    job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", submission.name)
-    return Spending(sweep, store, job, _num_gpus(), time.monotonic)
+    """Return what the job that this process is, of this submission's folder, has spent."""
+    job = own_job_id() or submission.name
+    return Spending(submission.parents[1], store, job, _num_gpus(), time.monotonic)
 
 
 def _num_gpus() -> int:

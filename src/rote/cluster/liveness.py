@@ -22,16 +22,20 @@ from rote.io.write import write_json
 from rote.ledger.store import RunFolder
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SentJob:
     """A job of a journal and its current state at the host."""
 
     job_id: str
     submission: Submission
     state: str  # the host's word; ENDED if the host no longer knows the job
-    is_live: bool
     restarts: int
     reason: str
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether it runs or may still run."""
+        return self.state not in (*queue.ENDED, GONE)
 
     @property
     def is_held(self) -> bool:
@@ -68,10 +72,12 @@ def sent_jobs(submissions: Iterable[Submission], *, timeout_seconds: float) -> l
     jobs = []
     for submission in sent:
         for job_id in submission.jobs:
-            if submission.host == "slurm":
-                jobs.append(_slurm_job(submission, job_id, known.get((submission.uid, job_id))))
+            if job := known.get((submission.uid, job_id)):
+                told = job.state, job.restarts, job.reason
             else:
-                jobs.append(_process(submission, job_id, processes))
+                lives = _is_alive(submission, processes.get(job_id, ""))
+                told = "RUNNING" if lives else GONE, 0, ""
+            jobs.append(SentJob(job_id, submission, *told))
     return jobs
 
 
@@ -80,32 +86,13 @@ def unanswered(submissions: Iterable[Submission]) -> list[Submission]:
     return [one for one in submissions if one.state == SENDING and one.host == "slurm"]
 
 
-def _slurm_job(submission: Submission, job_id: str, job: queue.QueuedJob | None) -> SentJob:
-    return SentJob(
-        job_id=job_id,
-        submission=submission,
-        state=job.state if job else GONE,
-        is_live=job is not None and job.is_live,
-        restarts=job.restarts if job else 0,
-        reason=job.reason if job else "",
-    )
-
-
-def _process(submission: Submission, job_id: str, processes: dict[str, str]) -> SentJob:
-    """Return a local job; the end of its command line must be the folder of its logs.
+def _is_alive(submission: Submission, command: str) -> bool:
+    """Return whether this is the command line of a worker: it ends with the folder of its logs.
 
     Another process with the same number has another command line.
     """
-    folder = processes.get(job_id, "").rpartition(WORKER)[2]
-    lives = bool(folder) and Path(folder).resolve() == submission.folder.resolve()
-    return SentJob(
-        job_id=job_id,
-        submission=submission,
-        state="RUNNING" if lives else GONE,
-        is_live=lives,
-        restarts=0,
-        reason="",
-    )
+    folder = command.rpartition(WORKER)[2]
+    return bool(folder) and Path(folder).resolve() == submission.folder.resolve()
 
 
 def _processes(submissions: Sequence[Submission]) -> dict[str, str]:
@@ -140,10 +127,7 @@ REWRITTEN = "the run's next process writes it anew: rote resume"
 
 
 def record_attempt(run: RunFolder, folder: Path, stacked: int = 1) -> None:
-    """Record this attempt's log, in the submission's ``folder``, and the step it starts from.
-
-    ``stacked``: the runs of its process.
-    """
+    """Record this attempt: its log in ``folder``, its first step, the runs of its process."""
     job = own_job_id() or os.environ["SUBMITIT_LOCAL_JOB_ID"]
     try:
         row = run.last_row() or {}

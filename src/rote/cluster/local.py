@@ -1,6 +1,5 @@
 """Run a sweep on this machine: submitit starts a worker that outlives the launcher."""
 
-import dataclasses
 import os
 import signal
 from collections.abc import Iterator
@@ -12,42 +11,25 @@ from typing import ClassVar
 
 import submitit
 
-from rote.cluster.host import Launch, LaunchRequest
+from rote.cluster.host import HowRunsTrain, Launch, LaunchRequest
 from rote.cluster.pack import SHARING, stack_on_gpu, stacks
 from rote.cluster.plan import Point
-from rote.cluster.snapshot import LIVE
 from rote.cluster.verified_job import START, private, record_digest
 from rote.cluster.worker import work
-from rote.config.host_and_log import AUTO, require_host
+from rote.config.host_and_log import AUTO
 from rote.core.process import isolated_children
 
-MINUTES_WITHOUT_END = (
-    60 * 24 * 365
-)  # submitit kills a local job at its time limit; runs have budgets
+MINUTES_WITHOUT_END = 60 * 24 * 365  # submitit ends a local job in time; runs have budgets
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalHost:
+class LocalHost(HowRunsTrain):
     """The keys of conf/host/local.yaml; raises ValueError for an unusable value."""
 
     detached: ClassVar[bool] = False
 
     workers: int | None
     stack: int | str
-    threads: int
-    accelerator: str
-    recompute_above_gib: float | None
-    strategy: str
-    compile: str | None
-    checkpoint_every_seconds: float
-    # As plans of earlier versions have it:
-    checkpoint_pairs: bool = True
-    code: str = LIVE
-    accumulate_above_gib: float | None = None
-    attention: str | None = None
-
-    def __post_init__(self) -> None:
-        require_host(dataclasses.asdict(self))
 
     def check(self, point: Point) -> None:
         """Raises ValueError if this machine lacks the accelerator."""

@@ -110,10 +110,7 @@ def stacks(points: Iterable[Point], most_of: Callable[[Point], int]) -> list[tup
 
 
 def stack_on_gpu(point: Point, memory_gib: float | None) -> int:
-    """Return how many runs like this one a process trains as one on a GPU.
-
-    ``memory_gib`` is the process's share of the GPU's memory, None if it is unknown.
-    """
+    """Return how many such runs a process stacks in its share of a GPU's memory (None: unknown)."""
     if point.stack_run_bytes is None or point.parameters > AUTO_PARAMETERS:
         return 1
     if memory_gib is None:
@@ -123,11 +120,9 @@ def stack_on_gpu(point: Point, memory_gib: float | None) -> int:
 
 
 def _shape(spec: Spec) -> str:
-    what, budget, optim = spec.what, spec.what["budget"], spec.what["optim"]
+    budget, optim = spec.what["budget"], spec.what["optim"]
     optimiser = {key: value for key, value in optim["optimiser"].items() if not key.endswith("lr")}
-    # A data set smaller than a batch is read whole at each step.
-    batch_size = min(budget["batch_size"], what["task"].get("num_sequences", math.inf))
-    rest = [optimiser, optim["clip_norm"], str(batch_size), budget["check_every_steps"]]
+    rest = [optimiser, optim["clip_norm"], spec.batch_size, budget["check_every_steps"]]
     return canonical_json([_kind(spec), *rest])
 
 

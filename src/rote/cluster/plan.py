@@ -21,18 +21,17 @@ from rote.ledger.spec import Spec, spec_of
 
 VERSION = 3
 LAUNCH_AGAIN = "move it away and launch the sweep again"
+RUN_ID = matching("[0-9a-f]{16}", "a run id, 16 hex digits")
 POINT = keyed(
-    {
-        "run_id": matching("[0-9a-f]{16}", "a run id, 16 hex digits"),
-        "parameters": whole,
-        "max_flops": number,
-    },
+    {"run_id": RUN_ID, "parameters": whole, "max_flops": number},
     {"axes": mapped(scalar), "stack_run_bytes": whole, "stack_base_bytes": whole},
 )
 SHAPE = keyed(
     {"name": text, "question": scalar, "report": text, "points": listed(POINT)},
     {"capacity_from": text, "groups": listed(mapped(anything))},
 )
+STACK = ("stack_run_bytes", "stack_base_bytes")
+NUMBERS = (*STACK, "run_id", "parameters", "max_flops", "axes")  # of a point, besides its spec
 REFERRED = ("what", "how")
 
 
@@ -163,13 +162,9 @@ def launched(outputs: Path) -> list[str]:
 
 
 def _plain(point: Point, groups: _Groups) -> dict[str, Any]:
-    stack = {"stack_run_bytes": point.stack_run_bytes, "stack_base_bytes": point.stack_base_bytes}
+    left_out = STACK if point.stack_run_bytes is None else ()
     return {
-        **(stack if point.stack_run_bytes is not None else {}),
-        "run_id": point.run_id,
-        "parameters": point.parameters,
-        "max_flops": point.max_flops,
-        "axes": dict(point.axes),
+        **{name: getattr(point, name) for name in NUMBERS if name not in left_out},
         "what": groups.with_indices(point.spec.what),
         "how": groups.with_indices(point.spec.how),
     }
@@ -184,7 +179,10 @@ def _points(listed: Sequence[dict[str, Any]], groups: Sequence[Any] | None) -> t
         if groups is None:
             points.append(_point(point, spec_of(point, place)))
             continue
-        parts = {name: _indices(point.get(name), f"{place}.{name}") for name in REFERRED}
+        parts: dict[str, dict[str, int]] = {}
+        for name in REFERRED:
+            mapped(whole)(point.get(name), f"{place}.{name}")
+            parts[name] = dict(point[name])
         seed = parts["what"].pop("seed", None)
         whole(seed, f"{place}.what.seed")
         key = tuple([item for part in parts.values() for item in part.items()])
@@ -197,11 +195,6 @@ def _points(listed: Sequence[dict[str, Any]], groups: Sequence[Any] | None) -> t
     return tuple(points)
 
 
-def _indices(part: Any, place: str) -> dict[str, int]:
-    mapped(whole)(part, place)
-    return dict(part)
-
-
 def _resolved(part: Mapping[str, int], groups: Sequence[Any], place: str) -> dict[str, Any]:
     if missing := [index for index in part.values() if index >= len(groups)]:
         raise ValueError(f"{place} refers to groups.{missing[0]}, which is not there")
@@ -209,12 +202,4 @@ def _resolved(part: Mapping[str, int], groups: Sequence[Any], place: str) -> dic
 
 
 def _point(plain: dict[str, Any], spec: Spec) -> Point:
-    return Point(
-        run_id=plain["run_id"],
-        spec=spec,
-        parameters=plain["parameters"],
-        max_flops=plain["max_flops"],
-        axes=plain.get("axes", {}),
-        stack_run_bytes=plain.get("stack_run_bytes"),
-        stack_base_bytes=plain.get("stack_base_bytes", 0),
-    )
+    return Point(spec=spec, **{name: plain[name] for name in NUMBERS if name in plain})

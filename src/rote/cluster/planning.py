@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rote.cluster.host import Host, host_settings
+from rote.cluster.host import host_of
 from rote.cluster.plan import Plan, Point
-from rote.config.build import build
 from rote.config.compose import Composer
 from rote.config.data_resolver import DataResolver
 from rote.config.grammar import written
 from rote.config.host_and_log import require_log
 from rote.config.sweep import Sweep, grid_points
+from rote.core.checks import require_whole
 from rote.core.progress import Progress, no_progress
 from rote.ledger.spec import Spec
-from rote.run.preflight import Facts, Preflight, require_seed
+from rote.run.preflight import Facts, Preflight
 
 
 def make_plan(
@@ -37,7 +37,7 @@ def make_plan(
     for each in grid_points(sweep, composer, count):
         config = composer.config(each.overrides)
         seed = config["seed"]
-        require_seed(seed)
+        require_whole("seed", seed, 0)
         groups = tuple([id(group) for name, group in config.items() if name != "seed"])
         if groups not in checked:
             spec = Spec.from_config({**resolver.resolved(config), "log": _log(config, sweep)})
@@ -52,7 +52,10 @@ def make_plan(
                 spec=spec,
                 parameters=fact.parameters,
                 max_flops=fact.max_flops,
-                axes={axis: _scalar(value) for axis, value in each.axes.items()},
+                axes={  # as a column of a table holds them; a list of choices is one text
+                    axis: written(value) if isinstance(value, list | tuple | dict) else value
+                    for axis, value in each.axes.items()
+                },
                 stack_run_bytes=fact.stack.run_bytes if fact.stack else None,
                 stack_base_bytes=fact.stack.base_bytes if fact.stack else 0,
             )
@@ -63,7 +66,7 @@ def make_plan(
         capacity_from=sweep.capacity_from,
         points=tuple(planned.values()),
     )
-    host: Host = build(host_settings(plan.host))
+    host = host_of(plan.host)
     for point in {id(fact): point for fact, point in zip(facts, plan.points, strict=True)}.values():
         host.check(point)
     return plan, facts
@@ -76,8 +79,3 @@ def _log(config: Mapping[str, Any], sweep: Sweep) -> dict[str, Any]:
     named = {"group": sweep.name, "notes": sweep.question}
     observers = {name: {**observer, **named} for name, observer in log["observers"].items()}
     return {**log, "group": sweep.name, "question": sweep.question, "observers": observers}
-
-
-def _scalar(value: Any) -> Any:
-    """As a column of a table holds it; a list of choices is one text."""
-    return written(value) if isinstance(value, list | tuple | dict) else value

@@ -54,12 +54,8 @@ class ProcessPool:
 
     def __init__(self, places: int, attempt: Callable[[Specs], Outcome]) -> None:
         self.attempt = attempt
-        self.free = list(range(places))
+        self.free = list(range(places))  # where another run can start now
         self.running: dict[BaseProcess, tuple[Specs, int]] = {}
-
-    def has_room(self) -> bool:
-        """Return whether another run can start now."""
-        return bool(self.free)
 
     def start(self, specs: Specs) -> None:
         """Start a process for the specs, on a place and the place's GPU."""

@@ -13,7 +13,7 @@ ENDED = frozenset(
         "PREEMPTED", "TIMEOUT",
     )
 )  # fmt: skip
-COMMENT = "rote submission="
+COMMENT = "rote submission="  # before its uid: by it the jobs of a submission are found again
 # "launch failed requeued held", "JobHeldUser", "JobHoldMaxRequeue": none of these ends by itself.
 HELD = re.compile("held|hold", re.IGNORECASE)
 
@@ -43,16 +43,8 @@ def is_held(state: str, reason: str) -> bool:
     return "HOLD" in state or (state == "PENDING" and HELD.search(reason) is not None)
 
 
-def comment_of(uid: str) -> str:
-    """Return the comment by which a submission's jobs are found again."""
-    return f"{COMMENT}{uid}"
-
-
 def queued(names: Iterable[str], *, timeout_seconds: float) -> list[QueuedJob]:
-    """Query every job of these names at once, including those that ended in the last minutes.
-
-    Raises QueueUnknown.
-    """
+    """Query jobs of these names at once, also those that ended lately; raises QueueUnknown."""
     wanted = sorted(set(names))
     if not wanted:
         return []

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rote.cluster import queue
-from rote.cluster.host import Launch, LaunchRequest
+from rote.cluster.host import HowRunsTrain, Launch, LaunchRequest
 from rote.cluster.journal import Submission
 from rote.cluster.pack import Speed, estimates, packs, stack_on_gpu, stacks
 from rote.cluster.plan import Point
-from rote.cluster.snapshot import LIVE
 from rote.cluster.submission import submit, take_back
-from rote.config.host_and_log import AUTO, LIMIT_KEY, require_host
+from rote.config.host_and_log import AUTO, LIMIT_KEY
 from rote.ledger.spec import FINISH
 from rote.ledger.store import Store
 
@@ -64,7 +63,7 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlurmHost(Resources):
+class SlurmHost(Resources, HowRunsTrain):
     """The keys of conf/host/slurm.yaml; raises ValueError for an unusable value."""
 
     detached: ClassVar[bool] = True
@@ -72,32 +71,17 @@ class SlurmHost(Resources):
     max_array_size: int | None
     max_parallel_jobs: int | None
     by_parameters: Sequence[Mapping[str, Any]]
-    threads: int
-    accelerator: str
-    recompute_above_gib: float | None
-    strategy: str
-    compile: str | None
-    checkpoint_every_seconds: float
-    # As plans of earlier versions have it:
-    checkpoint_pairs: bool = True
-    code: str = LIVE
-    accumulate_above_gib: float | None = None
-    attention: str | None = None
-
-    def __post_init__(self) -> None:
-        require_host({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
 
     def check(self, point: Point) -> None:
         """Raises ValueError if processes or cores cannot be shared as configured."""
         asked, together = self.resources(point.parameters), self.processes(point.parameters)
-        budget, optimiser = point.spec.what["budget"], point.spec.what["optim"]["optimiser"]
-        batch_size = budget["batch_size"]
-        if together > 1 and FINISH in budget:
+        what, batch_size = point.spec.what, point.spec.batch_size
+        if together > 1 and FINISH in what["budget"]:
             raise ValueError(
                 f"budget.finish trains in one process, not in {together} (host.nodes x "
                 "host.tasks_per_node)"
             )
-        is_soap = optimiser["_target_"].startswith(SOAP)
+        is_soap = what["optim"]["optimiser"]["_target_"].startswith(SOAP)
         if together > 1 and self.strategy == "fsdp" and is_soap:
             raise ValueError(
                 "SOAP does not go with host.strategy=fsdp: its bases are of whole matrices"
@@ -144,21 +128,19 @@ class SlurmHost(Resources):
         try:
             size = self.max_array_size or queue.max_array_size(timeout_seconds=60.0)
             for parameters, assignments in self._arrays(order, size):
-                name = f"rote:{order.plan.name}"
-                sent.append(
-                    submit(
-                        order.journal,
-                        job_name=name,
-                        parameters=parameters,
-                        assignments=assignments,
-                        import_first=order.import_first,
-                    )
+                submission = submit(
+                    order.journal,
+                    job_name=f"rote:{order.plan.name}",
+                    parameters=parameters,
+                    assignments=assignments,
+                    import_first=order.import_first,
                 )
+                sent.append(submission)
         except queue.QueueUnknown as error:
             raise ValueError(f"the SLURM controller does not answer: {error}") from error
         except BaseException:
             for submission in sent:
-                take_back(order.journal, submission, submission.jobs)
+                take_back(submission, submission.jobs)
                 order.journal.withdrawn(submission)
             raise
         jobs = tuple(job for one in sent for job in one.jobs)

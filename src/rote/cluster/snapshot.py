@@ -74,10 +74,7 @@ def take_snapshot(
 
 
 def pack_snapshots(folder: Path) -> int:
-    """Replace each copy in ``folder``, which no job may use any more, by a zip file.
-
-    Returns how many copies there were.
-    """
+    """Make a zip file of each copy in ``folder``, which no job uses any more; return how many."""
     copies = [path for path in folder.glob("[!.]*") if path.is_dir()]
     for copy in copies:
         write_with(copy.with_name(f"{copy.name}.zip"), partial(_write_zip, copy))

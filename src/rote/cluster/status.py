@@ -115,20 +115,17 @@ def count(runs: Sequence[RunState]) -> dict[str, int]:
 def labels(specs: Sequence[Spec]) -> list[str]:
     """Return a label per run from the keys that vary in the sweep, cut to their last word."""
     keys, rows = varying_keys(specs), once_a_group(_row)
-    return [_label(spec, {**rows(spec), "seed": spec.what["seed"]}, keys) for spec in specs]
+    return [label(spec, keys, {**rows(spec), "seed": spec.what["seed"]}) for spec in specs]
 
 
-def label(spec: Spec, keys: Sequence[str]) -> str:
-    """Return the values of these keys in one run, if it has them."""
-    return _label(spec, _row(spec), keys)
+def label(spec: Spec, keys: Sequence[str], row: Mapping[str, Any] | None = None) -> str:
+    """Return the values of these keys in one run, if it has them; ``row``: its keys, if known."""
+    row = _row(spec) if row is None else row
+    return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
 def _row(spec: Spec) -> dict[str, Any]:
     return flatten(spec.what)
-
-
-def _label(spec: Spec, row: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
 
 
 def varying_keys(specs: Sequence[Spec]) -> list[str]:
@@ -138,8 +135,8 @@ def varying_keys(specs: Sequence[Spec]) -> list[str]:
     for spec in specs:
         _differences(first, spec.what, "", found)
     order = dict.fromkeys([*flatten(first), *sorted(found)])
-    progress_text = found - _varying_with_class(specs, found)
-    return [key for key in order if key in progress_text and _is_shown(key)]
+    shown = found - _varying_with_class(specs, found)
+    return [key for key in order if key in shown and _is_shown(key)]
 
 
 def _varying_with_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
@@ -155,8 +152,8 @@ def _varying_with_class(specs: Sequence[Spec], found: Set[str]) -> set[str]:
         for key, prefix in inside.items():
             if key in row and not key.endswith("._target_"):
                 seen.setdefault((key, row[f"{prefix}_target_"]), set()).add(str(row[key]))
-    progress_text = {key for (key, _), values in seen.items() if len(values) == 1}
-    return progress_text - {key for (key, _), values in seen.items() if len(values) > 1}
+    implied = {key for (key, _), values in seen.items() if len(values) == 1}
+    return implied - {key for (key, _), values in seen.items() if len(values) > 1}
 
 
 def tail(path: Path, num_lines: int, outputs: Path) -> list[str]:

@@ -50,10 +50,9 @@ def submit(
     for _ in range(2):
         submission = journal.begin(host="slurm", job_name=job_name)
         try:
-            folder = journal.jobs_folder(submission.uid)
-            with private(folder):
-                jobs = _sbatch(journal, submission, parameters, assignments, import_first)
-                digests = record_digest(folder)
+            with private(submission.folder):
+                jobs = _sbatch(submission, parameters, assignments, import_first)
+                digests = record_digest(submission.folder)
         except (FailedJobError, FailedSubmissionError) as error:
             _clean_up(journal, submission, str(error))
             continue
@@ -62,11 +61,10 @@ def submit(
     raise ValueError("the SLURM controller did not answer twice: nothing was submitted")
 
 
-def take_back(journal: Journal, submission: Submission, jobs: Iterable[str]) -> None:
+def take_back(submission: Submission, jobs: Iterable[str]) -> None:
     """Cancel these jobs of a submission; its workers checkpoint and do not requeue."""
-    folder = journal.jobs_folder(submission.uid)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CANCELLED).touch()  # first: a worker that is leaving checks for it
+    submission.folder.mkdir(parents=True, exist_ok=True)
+    (submission.folder / CANCELLED).touch()  # first: a worker that is leaving checks for it
     queue.cancel(sorted({job.partition("_")[0] for job in jobs}))
 
 
@@ -89,11 +87,10 @@ def reconcile(journal: Journal, submission: Submission) -> None:
         ghosts = _jobs_of(submission)
     queue.cancel(sorted({ghost.partition("_")[0] for ghost in ghosts}))
     journal.withdrawn(submission)
-    shutil.rmtree(journal.jobs_folder(submission.uid), ignore_errors=True)
+    shutil.rmtree(submission.folder, ignore_errors=True)
 
 
 def _sbatch(
-    journal: Journal,
     submission: Submission,
     parameters: Mapping[str, Any],
     assignments: Sequence[Assignment],
@@ -104,12 +101,9 @@ def _sbatch(
         variables = {name: os.environ[name] for name in (SAFE_PATH_VARIABLE, PATH_VARIABLE)}
     given = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     python = f"{PYTHON} {given} {START}"
-    executor = submitit.SlurmExecutor(folder=journal.jobs_folder(submission.uid), python=python)
-    executor.update_parameters(
-        **parameters,
-        job_name=submission.job_name,
-        comment=queue.comment_of(submission.uid),
-    )
+    executor = submitit.SlurmExecutor(folder=submission.folder, python=python)
+    comment = f"{queue.COMMENT}{submission.uid}"
+    executor.update_parameters(**parameters, job_name=submission.job_name, comment=comment)
     with redirect_stderr(io.StringIO()):  # submitit prints sbatch's errors and raises them as well
         return [job.job_id for job in executor.map_array(work, assignments)]
 
@@ -124,7 +118,7 @@ def _clean_up(journal: Journal, submission: Submission, message: str) -> None:
             raise ValueError(f"{error}: launch again once squeue answers") from error
         return
     journal.withdrawn(submission)
-    shutil.rmtree(journal.jobs_folder(submission.uid), ignore_errors=True)
+    shutil.rmtree(submission.folder, ignore_errors=True)
     raise Refused(f"sbatch refused the job: {_reason(message)}")
 
 

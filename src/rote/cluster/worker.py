@@ -32,6 +32,7 @@ from rote.ledger.store import RunFolder, Store
 LOG = logging.getLogger(__name__)
 WAIT_FOR_HELD_SECONDS = 60.0  # for a run that another process holds: a dying one releases it sooner
 PAUSE_SECONDS = 2.0
+FIRST_PORT, NUM_PORTS = 20_000, 12_000  # below the ports that systems assign automatically
 MAX_RESTARTS_WITHOUT_STEP = 5  # after that, the time limit must be shorter than the start-up
 
 
@@ -53,10 +54,7 @@ class Assignment:
 
 
 def work(assignment: Assignment) -> list[str]:
-    """Run what is not finished, held or failed; a failing run does not stop the others.
-
-    Returns the ids of the runs that failed here.
-    """
+    """Run what is not finished, held or failed, and return the ids of the runs that failed here."""
     _allow(assignment.specs, assignment.own_modules)  # the launcher has checked them
     flag = StopFlag().install()
     os.environ[OUTPUTS_VARIABLE] = assignment.outputs  # prepared data are beside the runs
@@ -71,24 +69,19 @@ def work(assignment: Assignment) -> list[str]:
     return worker.failed
 
 
-def attempt(
-    specs: Specs,
-    outputs: str,
-    code: Mapping[str, str | None],
-    parent: int,
-    own_modules: Sequence[str] = (),
-) -> Outcome:
+def attempt(specs: Specs, assignment: Assignment, parent: int) -> Outcome:
     """Execute the runs of this process; if its parent dies, it stops as if signalled."""
     from rote.training.training_run import Interrupted
 
-    _allow(specs, own_modules)  # a spawned process inherits nothing
+    _allow(specs, assignment.own_modules)  # a spawned process inherits nothing
     flag = StopFlag().install()
 
     def stop() -> bool:
         return flag.is_set() or os.getppid() != parent
 
     try:
-        ended = _execute(specs, Store(Path(outputs)), stop, {"submitted_by": dict(code)})
+        store, noted = Store(Path(assignment.outputs)), {"submitted_by": dict(assignment.code)}
+        ended = _execute(specs, store, stop, noted)
     except Interrupted:
         return Outcome.INTERRUPTED
     for run_id, error in ended.items():
@@ -134,19 +127,13 @@ class _Worker:
 
     def work_alone(self) -> None:
         """Work through all runs, then retry for a while those that other jobs held."""
-        make = partial(
-            attempt,
-            outputs=self.assignment.outputs,
-            code=self.assignment.code,
-            parent=os.getpid(),
-            own_modules=self.assignment.own_modules,
-        )
+        make = partial(attempt, assignment=self.assignment, parent=os.getpid())
         pool = ProcessPool(self.assignment.runs_at_once, make)
         todo = deque(self.assignment.stacks)
         held: list[Specs] = []
         give_up_at = None
         while (todo or pool.running) and not self._must_stop():
-            while todo and pool.has_room():
+            while todo and pool.free:
                 self._start(todo.popleft(), pool, held)
             self._collect(pool, held)
             if held and not todo and not pool.running:
@@ -171,8 +158,7 @@ class _Worker:
                 continue
             if run.is_claimed():
                 held.append((spec,))
-                continue
-            if self._is_begun(run, len(specs)):
+            elif self._is_begun(run, len(specs)):
                 free.append(spec)
         if free:
             pool.start(tuple(free))
@@ -195,19 +181,24 @@ class _Worker:
 
     def work_distributed(self) -> None:
         """Choose the runs in the first process; the other processes train along."""
-        from rote.cluster import rendezvous
+        from rote.run.execute import assist
+        from rote.training import distributed
         from rote.training.training_run import Interrupted
 
-        rendezvous.join_processes()
+        _join_processes()
         if os.environ["SLURM_PROCID"] != "0":
-            with suppress(Interrupted):
-                rendezvous.follow_rank_0(self.flag.is_set)
+            try:
+                with suppress(Interrupted):
+                    assist(self.flag.is_set)
+            finally:
+                distributed.leave()
             return
         for spec in self.assignment.specs:
             if not self._must_stop():
                 self._run_distributed(spec)
         if not self.interrupted:  # else they were interrupted during training, too
-            rendezvous.release_processes()
+            distributed.from_first(None)  # no run is left
+            distributed.leave()
         if self._must_stop():
             self._leave()
 
@@ -216,9 +207,7 @@ class _Worker:
         from rote.training.training_run import Diverged, Interrupted
 
         run = self.store.run(spec.run_id)
-        if run.is_done() or self._has_failed(run) or run.is_claimed():
-            return
-        if not self._is_begun(run):
+        if run.is_done() or self._has_failed(run) or run.is_claimed() or not self._is_begun(run):
             return
         noted = {"submitted_by": dict(self.assignment.code)}
         try:
@@ -262,10 +251,8 @@ class _Worker:
                 LOG.warning("jobs in the queue are not cancelled: %s", error)
             leave(self.folder)
         LOG.warning("%s: leaving at a step boundary", self.flag.signal_name or "another's")
-        if (
-            int(os.environ.get("SLURM_RESTART_COUNT", 0)) >= MAX_RESTARTS_WITHOUT_STEP
-            and self._made_no_progress()
-        ):
+        restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+        if restarts >= MAX_RESTARTS_WITHOUT_STEP and self._made_no_progress():
             LOG.error(
                 "%d lives without a step: is host.time_minutes enough to start?",
                 MAX_RESTARTS_WITHOUT_STEP,
@@ -282,6 +269,26 @@ def _allow(specs: Sequence[Spec], own_modules: Sequence[str]) -> None:
     allow([[spec.what, spec.how] for spec in specs])
     for folder in own_modules:
         import_from(Path(folder))
+
+
+def _join_processes() -> None:
+    """Join the other processes of this job; raises torch's error if one is missing."""
+    import submitit
+
+    from rote.training import distributed
+
+    environment = submitit.JobEnvironment()
+    restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+    distributed.join(
+        rank=environment.global_rank,
+        num_processes=environment.num_tasks,
+        local_rank=environment.local_rank,
+        node=environment.node,
+        num_nodes=environment.num_nodes,
+        master_host=environment.hostnames[0],
+        # No two jobs on a node, and no two restarts of one job, should share a port.
+        master_port=FIRST_PORT + (7 * int(os.environ["SLURM_JOB_ID"]) + restarts) % NUM_PORTS,
+    )
 
 
 def _compare_code(sent_by: Mapping[str, str | None]) -> None:

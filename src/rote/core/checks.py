@@ -2,12 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from math import inf
+from typing import TypeGuard
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def require_whole(name: str, value: object, least: int, most: int | None = None) -> None:
     """Raises ValueError with key, value and range unless the value is an integer in the range."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+    if not _is_integer(value) or value < least or (most is not None and value > most):
         upper = "up" if most is None else f"to {most}"
         raise ValueError(f"{name} must be a whole number from {least} {upper}, got {value!r}")
 
@@ -20,22 +28,20 @@ def require_flag(name: str, value: object) -> None:
 
 def require_number(name: str, value: object, least: float, *, below: float = inf) -> None:
     """Raises ValueError with key, value and range unless ``least`` <= value < ``below``."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= value < below:  # type: ignore[operator]
+    if not _is_number(value) or not least <= value < below:
         upper = "up" if below == inf else f"to below {below}"
         raise ValueError(f"{name} must be a number from {least} {upper}, got {value!r}")
 
 
 def require_share(name: str, value: object) -> None:
     """Raises ValueError with the key and the value unless it is a number from 0 to 1."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+    if not _is_number(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be from 0 to 1, got {value!r}")
 
 
 def require_positive(name: str, value: object) -> None:
     """Raises ValueError with the key and the value unless it is a finite number above 0."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < inf:  # type: ignore[operator]
+    if not _is_number(value) or not 0 < value < inf:
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
 
@@ -62,7 +68,7 @@ def require_word(name: str, value: object) -> None:
 
     A whole number counts as a word. Text that begins with a dash does not: it would be a flag.
     """
-    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    is_word = isinstance(value, str) and value.isprintable() and len(value.split()) == 1
-    if not is_number and not (is_word and not str(value).startswith("-") and " " not in str(value)):
+    is_number = _is_integer(value) and value >= 0
+    is_word = isinstance(value, str) and value.isprintable() and value.split() == [value]
+    if not is_number and (not is_word or str(value).startswith("-")):
         raise ValueError(f"{name} must be one word without spaces, got {value!r}")

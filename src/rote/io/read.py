@@ -64,11 +64,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, *, most_bytes: int | None = None) -> bytes:
-    """Return the content of a regular file.
-
-    Raises FileNotFoundError; raises Damaged as `open_regular` does and for more than
-    ``most_bytes``.
-    """
+    """Return a regular file's content; raises FileNotFoundError, and Damaged, also if too long."""
     with open_regular(path) as stream:
         try:
             data = stream.read() if most_bytes is None else stream.read(most_bytes + 1)
@@ -113,10 +109,12 @@ def read_json(path: Path, shape: Shape, remedy: str = "") -> Any:
 def json_of(text: str | bytes, path: Path, shape: Shape, remedy: str = "") -> Any:
     """Parse the text read from ``path`` as `read_json` does; raises Damaged."""
     try:
-        data = text if isinstance(text, str) else text.decode(json.detect_encoding(text))
-        value = DECODER.decode(data)
-        _require_levels(text, value)
-        _require_unicode(text, value)
+        words = text if isinstance(text, str) else text.decode(json.detect_encoding(text))
+        value = DECODER.decode(words)
+        data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+        _require_levels(data, value)
+        if SURROGATE.search(data):  # half of a pair can be neither printed nor stored
+            json.dumps(value, ensure_ascii=False).encode()
         shape(value, "")
     except RecursionError as error:
         raise Damaged(path, f"it is nested more than {MOST_LEVELS} levels deep", remedy) from error
@@ -152,12 +150,8 @@ def levels(value: Any) -> int:
     return depth
 
 
-def _require_levels(text: str | bytes, value: Any) -> None:
-    """Raises RecursionError for a value that is nested too deeply.
-
-    Brackets in the text are counted first, because a walk through a large value takes longer.
-    """
-    data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+def _require_levels(data: bytes, value: Any) -> None:
+    """Raises RecursionError for deep nesting; to count brackets is quicker than a walk."""
     if data.count(b"[") + data.count(b"{") <= MOST_LEVELS:
         return
     import numpy as np  # imported here: it takes a third of the time of rote --help
@@ -167,13 +161,6 @@ def _require_levels(text: str | bytes, value: Any) -> None:
     opened = np.where(np.isin(brackets, (0x5B, 0x7B)), 1, -1)
     if opened.cumsum().max() > MOST_LEVELS and levels(value) > MOST_LEVELS:
         raise RecursionError
-
-
-def _require_unicode(text: str | bytes, value: Any) -> None:
-    """Refuse an escaped half of a surrogate pair: it can be neither printed nor stored."""
-    data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-    if SURROGATE.search(data):
-        json.dumps(value, ensure_ascii=False).encode()
 
 
 def _refuse(word: str) -> None:

@@ -13,40 +13,40 @@ Shape = Callable[[Any, str], None]
 TEXT = frozenset({str})
 
 
-def anything(value: Any, place: str) -> None:
-    """Accepts any value."""
+def accepting(fits: Callable[[Any], bool], wanted: str) -> Shape:
+    """Return a shape that accepts a value if it ``fits``; an error says what was ``wanted``."""
+
+    def check(value: Any, place: str) -> None:
+        if not fits(value):
+            raise _wrong(value, place, wanted)
+
+    return check
 
 
-def text(value: Any, place: str) -> None:
-    """Accepts a string; raises ValueError."""
-    _require(isinstance(value, str), value, place, "text")
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def whole(value: Any, place: str) -> None:
-    """Accepts an integer from 0 up; raises ValueError."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    _require(is_whole and 0 <= value < 2**63, value, place, "a whole number from 0 up")
-
-
-def number(value: Any, place: str) -> None:
-    """Accepts a finite number; raises ValueError."""
+def _is_number(value: Any) -> bool:
     if isinstance(value, float):
-        _require(math.isfinite(value), value, place, "a finite number")
-    else:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        _require(is_whole and abs(value) < 2**63, value, place, "a finite number")
+        return math.isfinite(value)
+    return _is_integer(value) and abs(value) < 2**63
 
 
-def flag(value: Any, place: str) -> None:
-    """Accepts true and false; raises ValueError."""
-    _require(isinstance(value, bool), value, place, "true or false")
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | bool | int)
 
 
-def scalar(value: Any, place: str) -> None:
-    """Accepts text, a finite number, true, false or null; raises ValueError."""
-    is_scalar = value is None or isinstance(value, str | bool | int | float)
-    is_finite = not isinstance(value, float) or math.isfinite(value)
-    _require(is_scalar and is_finite, value, place, "text, a finite number, true, false or null")
+anything = accepting(lambda value: True, "anything")
+text = accepting(lambda value: isinstance(value, str), "text")
+whole = accepting(
+    lambda value: _is_integer(value) and 0 <= value < 2**63, "a whole number from 0 up"
+)
+number = accepting(_is_number, "a finite number")
+flag = accepting(lambda value: isinstance(value, bool), "true or false")
+scalar = accepting(_is_scalar, "text, a finite number, true, false or null")
 
 
 def tree(value: Any, place: str) -> None:
@@ -73,7 +73,8 @@ def listed(shape: Shape) -> Shape:
     """Return a shape that accepts a list whose items have the given shape."""
 
     def check(value: Any, place: str) -> None:
-        _require(isinstance(value, list), value, place, "a list")
+        if not isinstance(value, list):
+            raise _wrong(value, place, "a list")
         for index, item in enumerate(value):
             shape(item, _below(place, str(index)))
 
@@ -84,10 +85,11 @@ def mapped(shape: Shape) -> Shape:
     """Return a shape that accepts an object with text keys whose values have the given shape."""
 
     def check(value: Any, place: str) -> None:
-        _require(isinstance(value, dict), value, place, "an object")
+        if not isinstance(value, dict):
+            raise _wrong(value, place, "an object")
         for key, item in value.items():
-            if not isinstance(key, str):  # a call for each key of 100,000 specs takes seconds
-                _require(False, key, place, "an object with keys that are text")
+            if not isinstance(key, str):
+                raise _wrong(key, place, "an object with keys that are text")
             if shape is not anything:
                 shape(item, _below(place, key))
 
@@ -119,21 +121,17 @@ def keyed(required: Mapping[str, Shape], maybe: Mapping[str, Shape] | None = Non
 def matching(pattern: str, what: str) -> Shape:
     """Return a shape that accepts text if the regular expression matches all of it."""
     compiled = re.compile(pattern)
-
-    def check(value: Any, place: str) -> None:
-        fits = isinstance(value, str) and compiled.fullmatch(value) is not None
-        _require(fits, value, place, what)
-
-    return check
+    return accepting(
+        lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None, what
+    )
 
 
 def _below(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
 
 
-def _require(holds: bool, value: Any, place: str, wanted: str) -> None:
-    if not holds:
-        raise ValueError(f"{place or 'it'} must be {wanted}, got {_short(value)}")
+def _wrong(value: Any, place: str, wanted: str) -> ValueError:
+    return ValueError(f"{place or 'it'} must be {wanted}, got {_short(value)}")
 
 
 def _short(value: Any) -> str:

@@ -5,7 +5,8 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,10 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
     """Replace ``path`` atomically with a library that writes to the path it receives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     require_replaceable(path)
-    beside = _beside(path)
-    try:
+    with _beside(path) as beside:
         write(beside)
-        with beside.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _sync(beside)
         beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
 
 
 def require_replaceable(path: Path) -> None:
@@ -40,18 +35,12 @@ def require_replaceable(path: Path) -> None:
 def write_named_by_digest(folder: Path, stem: str, dump: Callable[[Any], None]) -> Path:
     """Stream ``dump`` into ``folder/stem.<sha256>``: the file appears complete or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = _beside(folder / stem)
-    try:
+    with _beside(folder / stem) as beside:
         with beside.open("xb") as stream:
             dump(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _sync(beside)
         path = folder / f"{stem}.{sha256_of_file(beside)}"
         beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(folder)
     return path
 
 
@@ -109,12 +98,20 @@ def require_writable(folder: Path) -> Path:
         ) from error
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield a path in the same folder, which is synced then; after an error no file is left."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        yield beside
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

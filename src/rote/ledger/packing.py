@@ -26,7 +26,6 @@ RUNS_OF_A_SHARD = 1_000
 LOCK = "lock"  # empty, and rewritten by whoever claims the run: the one file that is not packed
 RESTORED = ".restored"  # of a file that is being written
 LOCAL_HEADER_BYTES = 30  # of a zip's member, before its name
-Files = dict[str, tuple[int, int, int]]  # as `archive.FILES`
 
 
 class Moved(NamedTuple):
@@ -44,14 +43,16 @@ def pack(store: Store, name: str, run_ids: Sequence[str], progress: Progress) ->
     if another process packs or restores, and for a shard that is not what was written.
     """
     with _alone(store):
-        chosen, left = _choose([store.run(run_id) for run_id in run_ids])
-        known = archive.packed_runs(store.outputs / FOLDER)
-        new = [run for run in chosen if run.run_id not in known]
+        runs = [store.run(run_id) for run_id in run_ids]
+        packed = archive.packed_runs(store.outputs / FOLDER)
+        reasons = {run: _unfit(run) for run in runs if not run.in_archive()}
+        left = [f"{run.run_id}: {reason}" for run, reason in reasons.items() if reason]
+        new = [run for run, reason in reasons.items() if not reason and run.run_id not in packed]
         for start in with_progress(range(0, len(new), RUNS_OF_A_SHARD), "packing", progress):
             _write_shard(_next_shard(store, name), new[start : start + RUNS_OF_A_SHARD])
-        for run_id in run_ids:  # those that an earlier call packed but did not remove as well
-            _remove(store.run(run_id), left)
-        num_runs = sum(bool(store.run(run_id).in_archive()) for run_id in run_ids)
+        for run in runs:  # those that an earlier call packed but did not remove as well
+            _remove(run, left)
+        num_runs = sum(bool(run.in_archive()) for run in runs)
     return Moved(num_runs, left)
 
 
@@ -86,18 +87,6 @@ def _alone(store: Store) -> Iterator[None]:
             yield
     except RunIsTaken as error:
         raise ValueError("another process packs or restores runs") from error
-
-
-def _choose(runs: Sequence[RunFolder]) -> tuple[list[RunFolder], list[str]]:
-    chosen, left = [], []
-    for run in runs:
-        if run.in_archive():
-            continue
-        if reason := _unfit(run):
-            left.append(f"{run.run_id}: {reason}")
-        else:
-            chosen.append(run)
-    return chosen, left
 
 
 def _unfit(run: RunFolder) -> str | None:
@@ -143,7 +132,7 @@ def _write_shard(shard: Path, runs: Sequence[RunFolder]) -> None:
 
 
 def _write_zip(path: Path, runs: Sequence[RunFolder]) -> None:
-    listed: dict[str, Files] = {}
+    listed: dict[str, dict[str, tuple[int, int, int]]] = {}
     with ZipFile(path, "w") as stored:
         for run in runs:
             listed[run.run_id] = {}

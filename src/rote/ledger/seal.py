@@ -4,7 +4,6 @@ Equal runs have equal records but different circumstances, so digests are in a f
 also holds the digest of the record, and a checksum of itself.
 """
 
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 from rote.io.read import Damaged, json_of
 from rote.io.shapes import keyed, mapped, text, whole
-from rote.io.write import canonical_json, sha256, sha256_of_file, write_text
+from rote.io.write import canonical_json, sha256, sha256_of_file, write_json
 from rote.ledger.archive import read_bytes, sha256_of
 
 NAME, RECORD = "seal.json", "record.json"
@@ -47,8 +46,7 @@ class Seal:
 
     def require(self, name: str, data: bytes) -> None:
         """Raises Damaged if ``data`` is not what was written to this file."""
-        if name not in self.files or self.files[name]["sha256"] != sha256(data):
-            raise self._changed(name)
+        self._require_digest(name, sha256(data))
 
     def require_file(self, name: str) -> None:
         """Check a file as `require` does, reading it in pieces."""
@@ -57,8 +55,7 @@ class Seal:
             digest = sha256_of(path)
         except FileNotFoundError:
             raise Damaged(path, "it is missing", REPAIR) from None
-        if name not in self.files or self.files[name]["sha256"] != digest:
-            raise self._changed(name)
+        self._require_digest(name, digest)
 
     def require_all(self, seen: "States", *, thorough: bool) -> None:
         """Raises Damaged for the first file that has changed.
@@ -78,8 +75,10 @@ class Seal:
             seen.st_mtime_ns < self.written_ns or seen.st_size > MOST_BYTES_IN_PASSING
         )
 
-    def _changed(self, name: str) -> Damaged:
-        return Damaged(self.folder / name, "it is not what the run wrote (SHA-256 differs)", REPAIR)
+    def _require_digest(self, name: str, digest: str) -> None:
+        if name not in self.files or self.files[name]["sha256"] != digest:
+            reason = "it is not what the run wrote (SHA-256 differs)"
+            raise Damaged(self.folder / name, reason, REPAIR)
 
 
 def write_seal(folder: Path, record: bytes) -> None:
@@ -92,7 +91,7 @@ def write_seal(folder: Path, record: bytes) -> None:
     files[RECORD] = {"bytes": len(record), "sha256": sha256(record)}
     content = {"version": VERSION, "run_id": folder.name, "files": files}
     whole_content = {"sha256": sha256(canonical_json(content).encode()), **content}
-    write_text(folder / NAME, json.dumps(whole_content, indent=1) + "\n")
+    write_json(folder / NAME, whole_content)
 
 
 def read_seal(folder: Path) -> Seal | None:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rote.io.read import MOST_LEVELS, Damaged
 from rote.io.shapes import anything, keyed, mapped, number, optional, text, tree, whole
 from rote.io.write import canonical_json, sha256
-from rote.ledger.archive import read_bytes
+from rote.ledger.archive import ID_DIGITS, read_bytes
 
 VERSION = 1  # increase it when the meaning of a key changes: every run id changes
 WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "seed")
@@ -25,7 +25,6 @@ WHAT = ("task", "model", "size", "optim", "budget", "precision", "measure", "see
 CONTROL = "control"
 FINISH = "finish"
 HOW = ("host", "log")
-ID_DIGITS = 16
 
 Result = TypeVar("Result")
 GROUP = mapped(anything)
@@ -57,10 +56,7 @@ SHAPE = keyed(
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What is run (its digest is the run id), and how (which does not affect the id).
-
-    Raises ValueError for a missing or unknown key.
-    """
+    """What is run (its digest is the run id), and how; raises ValueError for other keys."""
 
     what: Mapping[str, Any]
     how: Mapping[str, Any]
@@ -73,10 +69,7 @@ class Spec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Spec":
-        """Take what and how from a resolved configuration; other keys are left out.
-
-        Groups are not copied, since nobody changes a configuration.
-        """
+        """Take what and how from a resolved configuration, without copies; leave out other keys."""
         what = (*WHAT, CONTROL) if config[CONTROL] else WHAT
         chosen = {key: config[key] for key in what}
         if not chosen["budget"].get(FINISH, True):
@@ -93,6 +86,12 @@ class Spec:
         """Return the most optimiser steps, plus evaluations of a second phase, that it may take."""
         budget = self.what["budget"]
         return int(budget["max_steps"]) + int(budget.get(FINISH, {}).get("max_evaluations", 0))
+
+    @property
+    def batch_size(self) -> int:
+        """Return the sequences of a step at most: a data set smaller than a batch is read whole."""
+        asked = self.what["budget"]["batch_size"]
+        return int(min(asked, self.what["task"].get("num_sequences", asked)))
 
     @property
     def run_id(self) -> str:

@@ -210,10 +210,7 @@ class RunFolder:
         return arrays
 
     def failure(self) -> dict[str, Any] | None:
-        """Return the last failure; None if there is none.
-
-        A damaged failure.json counts as a failure with an unknown reason.
-        """
+        """Return the last failure, if any; a damaged failure.json is one with an unknown reason."""
         try:
             return dict(read_json(self.failure_path, FAILURE, "rote retry tries the run again"))
         except FileNotFoundError:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-from rote.cluster.host import Host, host_settings
+from rote.cluster.host import Host, host_of
 from rote.cluster.pack import SHARING, Speed, estimates, stack_on_gpu, stacks
 from rote.cluster.plan import Plan, Point
 from rote.cluster.status import labels, varying_keys
-from rote.config.build import build
 from rote.config.host_and_log import AUTO
 from rote.ledger.spec import flatten
 from rote.ledger.store import Store
@@ -40,7 +39,7 @@ def make_bill(plan: Plan, facts: Sequence[Facts], todo: Sequence[int], store: St
             flops_per_second=flops_per_second_here(), step_overhead_seconds=STEP_OVERHEAD_SECONDS
         )
         seconds = estimates(plan.points, [plan.points[index] for index in todo], store, speed)
-    host: Host = build(host_settings(plan.host))
+    host = host_of(plan.host)
     left = {plan.run_ids[index]: facts[index] for index in todo}
     points = [plan.points[index] for index in todo]
 

@@ -12,8 +12,7 @@ from rote.core.units import uniform_bits
 from rote.ledger.spec import Spec
 from rote.models.contracts import require_causal, require_contract
 from rote.models.count import trainable_parameters
-from rote.precision import Precision
-from rote.run.step import compile_mode, require_step, try_optim
+from rote.run.step import compile_mode, limits_gib, require_step, try_optim, whole_step
 from rote.tasks.protocol import Task, scored_from
 from rote.training import distributed
 from rote.training.budget import Budget
@@ -21,8 +20,7 @@ from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import GradientMaker
 from rote.training.data import BatchOrder, Order, on_device
 from rote.training.distributed import device_of
-from rote.training.memory import StepMemory
-from rote.training.model_shape import ModelShape
+from rote.training.memory import ModelShape
 from rote.training.training_run import CheckpointPolicy, LookPolicy, Row, TrainingRun
 
 
@@ -56,7 +54,17 @@ def make_training_run(
     first = scored_from(task)
     num_tokens = sequences.num_sequences * (task.length - first)
     order, maker = _reading(controls, budget, task, sequences.num_sequences, seed)
-    step = _step(spec, model, precision, controls, batch_size=order.batch_size, task=task)
+    limits = limits_gib(spec)
+    is_cut = limits["accumulate_above_gib"] is not None
+    step = whole_step(
+        spec,
+        ModelShape.of(model),
+        precision,
+        controls,
+        batch_size=order.batch_size,
+        length=task.length,
+        processes=distributed.num_processes(),
+    ).cut(optimiser_copies=try_optim(what["optim"], budget.max_steps)[1] if is_cut else 0, **limits)
     entropy_bits = task.entropy_bits(from_position=first)
     watches = controls.watches
     return TrainingRun(
@@ -80,7 +88,7 @@ def make_training_run(
         looking=looking,
         compile_mode=compile_mode(spec, trainable_parameters(model), device_type=device.type),
         attention=host.get("attention"),
-        recomputed=step.is_recomputed(host["recompute_above_gib"]),
+        recomputed=step.is_recomputed(limits["recompute_above_gib"]),
         num_microbatches=step.num_microbatches,
         scored_from=first,
         seed=seed,
@@ -113,33 +121,3 @@ def _reading(
         return orders.order(task, batch_size=batch_size, max_steps=max_steps, seed=seed), None
     key = stream_seed(seed, "order")
     return BatchOrder(num_sequences=num_sequences, batch_size=batch_size, seed=key), None
-
-
-def _step(
-    spec: Spec,
-    model: nn.Module,
-    precision: Precision,
-    controls: Controls,
-    *,
-    batch_size: int,
-    task: Task,
-) -> StepMemory:
-    """Return the step of this process, cut into micro-batches if the host says so."""
-    host, optim = spec.how["host"], spec.what["optim"]
-    limit_gib = host.get("accumulate_above_gib")
-    max_steps = spec.what["budget"]["max_steps"]
-    step = StepMemory.of(
-        ModelShape.of(model),
-        precision,
-        batch_size=batch_size,
-        length=task.length,
-        device_type=device_of(host["accelerator"]).type,
-        processes=distributed.num_processes(),
-        strategy=host["strategy"],
-        microbatch_size=controls.microbatch_size,
-    )
-    return step.cut(
-        accumulate_above_gib=limit_gib,
-        recompute_above_gib=host["recompute_above_gib"],
-        optimiser_copies=0 if limit_gib is None else try_optim(optim, max_steps)[1],
-    )

@@ -1,7 +1,7 @@
 """Execute frozen specs, alone or stacked, and write their records."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -15,12 +15,12 @@ from rote.run.observers import Observer
 from rote.run.session import RunSession, prepare_process
 from rote.training import distributed
 from rote.training.distributed import device_of
-from rote.training.finish.module import FinishModule, OnEnd
+from rote.training.finish.module import FinishModule
 from rote.training.graphed import is_recorded
 from rote.training.module import Phase, TrainingModule, fit
 from rote.training.stack import CannotStack
 from rote.training.stacked import StackedTrainingModule
-from rote.training.training_run import CheckpointPolicy, Diverged, Interrupted, TrainingRun
+from rote.training.training_run import CheckpointPolicy, Diverged, Interrupted, OnEnd, TrainingRun
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -167,21 +167,17 @@ def _of_one_step(runs: Sequence[TrainingRun]) -> list[list[TrainingRun]]:
     return list(groups.values())
 
 
-class _noted_in(suppress):
+@contextmanager
+def _noted_in(session: RunSession, ended: dict[str, Exception]) -> Iterator[None]:
     """Record an exception as this session's end, and keep it from other sessions."""
-
-    def __init__(self, session: RunSession, ended: dict[str, Exception]) -> None:
-        super().__init__(Exception)
-        self.session, self.ended = session, ended
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        if isinstance(error, Exception):
-            if isinstance(error, ClaimLost):
-                self.session.pause()
-            else:
-                self.session.fail(error)
-            self.ended[self.session.spec.run_id] = error
-        return super().__exit__(kind, error, trace)
+    try:
+        yield
+    except ClaimLost as error:
+        session.pause()
+        ended[session.spec.run_id] = error
+    except Exception as error:
+        session.fail(error)
+        ended[session.spec.run_id] = error
 
 
 def assist(stop: Callable[[], bool] = never) -> None:
@@ -193,12 +189,12 @@ def assist(stop: Callable[[], bool] = never) -> None:
         spec, saved = order
         del order
         prepare_process(spec)
-        checkpointing = CheckpointPolicy(
-            save=lambda step, state: None, stop=stop, every_seconds=None
-        )
-        task = build(spec.what["task"])
         run = make_training_run(
-            spec, task, on_row=lambda row: None, checkpointing=checkpointing, resume=saved
+            spec,
+            build(spec.what["task"]),
+            on_row=lambda row: None,
+            checkpointing=CheckpointPolicy(stop=stop),
+            resume=saved,
         )
         del saved
         with suppress(Diverged):

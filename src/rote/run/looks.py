@@ -24,8 +24,9 @@ def look_steps(spec: Spec) -> frozenset[int]:
     """
     named = spec.how["log"].get("look_at") or ()
     if isinstance(named, int):
-        spaced = np.geomspace(1, spec.what["budget"]["max_steps"], named - 1)
-        return frozenset({0, *map(int, spaced.round())})
+        last = spec.what["budget"]["max_steps"]
+        first = 1 if named > 2 else last  # of the others
+        return frozenset({0, *map(int, np.geomspace(first, last, named - 1).round())})
     return frozenset(named)
 
 

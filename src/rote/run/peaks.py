@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from torch import nn
-from torch.optim import Optimizer
-
 from rote.training.budget import LBFGS
 from rote.training.finish.evaluation import OWN_GRADIENT_BYTES, chunk_sequences
 from rote.training.finish.lbfgs import SINGLE_VECTORS
 from rote.training.memory import StepMemory
-from rote.training.stack import CannotStack, require_stackable
 
 FLOAT64 = 8  # bytes
 
@@ -62,12 +58,3 @@ class StackMemory:
             run_bytes=max(run_bytes, vector_bytes),
             base_bytes=replace(second, vectors=0).peak_bytes(),
         )
-
-
-def can_stack(model: nn.Module, optimiser: Optimizer) -> bool:
-    """Return whether models and optimisers like these can be those of a stack."""
-    try:
-        require_stackable(model, [optimiser])
-    except CannotStack:
-        return False
-    return True

@@ -16,15 +16,15 @@ from rote.ledger.spec import Spec
 from rote.measures.protocol import ChecksTask
 from rote.models.contracts import require_causal, require_contract
 from rote.run.looks import require_looks
-from rote.run.peaks import Finishing, StackMemory, can_stack
-from rote.run.step import compile_mode, require_step, try_optim
+from rote.run.peaks import Finishing, StackMemory
+from rote.run.step import compile_mode, limits_gib, require_step, try_optim, whole_step
 from rote.training.budget import Budget
 from rote.training.controls.combined import Controls
 from rote.training.controls.protocol import PlannedTraining
 from rote.training.distributed import device_of
 from rote.training.graphed import GRAPH
-from rote.training.memory import StepMemory
-from rote.training.model_shape import ModelShape
+from rote.training.memory import ModelShape, StepMemory
+from rote.training.stack import why_apart
 
 MOST_TRIED = 20_000_000  # parameters of a model that is tried beforehand: larger ones take seconds
 
@@ -112,11 +112,11 @@ class Preflight:
 
     def _facts(self, spec: Spec) -> Facts:
         what, host = spec.what, spec.how["host"]
-        require_seed(what["seed"])
+        require_whole("seed", what["seed"], 0)
         self._once([host, "host"], partial(require_host, host))
         self._once([spec.how["log"], "log"], partial(require_log, spec.how["log"]))
         require_looks(spec)
-        data = self._data(what["task"])
+        data = self._once([what["task"]], partial(_look_at, what["task"]))
         budget = self._once([what["budget"]], partial(build, what["budget"]))
         finish = budget.finish
         precision = self._once([what["precision"]], partial(build, what["precision"]))
@@ -131,31 +131,21 @@ class Preflight:
         shape, built = self._model(what["model"], (data.vocab_size, data.length), controls)
         _check_finish(spec, budget, controls)
         require_step(spec, built, precision)
+        device_type = device_of(host["accelerator"]).type
         precision.check(
-            device_type=device_of(host["accelerator"]).type, strategy=host["strategy"],
-            has_finish=finish is not None, has_own_gradients=controls.gradients is not None,
+            device_type=device_type, strategy=host["strategy"], has_finish=finish is not None,
+            has_own_gradients=controls.gradients is not None,
         )  # fmt: skip
         steps, optim = budget.max_steps, what["optim"]
         optimiser, copies = self._once([optim, steps], partial(try_optim, optim, steps))
         batch_size = min(budget.batch_size, data.num_sequences)
-        step = StepMemory.of(
-            shape,
-            precision,
-            batch_size=batch_size,
-            length=data.length,
-            device_type=device_of(host["accelerator"]).type,
-            processes=1,
-            strategy=host["strategy"],
-            microbatch_size=controls.microbatch_size,
+        step = whole_step(
+            spec, shape, precision, controls, batch_size=batch_size, length=data.length, processes=1
         )
-        alone = not can_stack(built, optimiser)
-        alone |= bool(controls.why_alone or precision.why_alone)
-        limits = {
-            "recompute_above_gib": host["recompute_above_gib"],
-            "accumulate_above_gib": host.get("accumulate_above_gib"),
-        }
-        alone |= step.cut(optimiser_copies=copies, **limits).num_microbatches > 1
-        mode = compile_mode(spec, shape.parameters, device_type=device_of(host["accelerator"]).type)
+        why = why_apart(built, [optimiser]) or controls.why_alone or precision.why_alone
+        limits = limits_gib(spec)
+        alone = bool(why) or step.cut(optimiser_copies=copies, **limits).num_microbatches > 1
+        mode = compile_mode(spec, shape.parameters, device_type=device_type)
         is_foreign = not what["model"]["_target_"].startswith("rote.")
         return Facts(
             parameters=shape.parameters,
@@ -186,19 +176,11 @@ class Preflight:
         key = [model, *shape, controls]
         return self._once(key, partial(_look_inside, model, *shape, controls))
 
-    def _data(self, task: Mapping[str, Any]) -> _Data:
-        return self._once([task], partial(_look_at, task))
-
     def _once(self, key: Sequence[Any], make: Callable[[], Built]) -> Built:
         text = repr(key)  # not JSON, which would refuse NaN before the part that reports it
         if text not in self._known:
             self._known[text] = make()
         return self._known[text]
-
-
-def require_seed(seed: object) -> None:
-    """Raises ValueError unless it is a whole number from 0 up."""
-    require_whole("seed", seed, 0)
 
 
 def _shape(config: Mapping[str, Any]) -> tuple[int, int]:

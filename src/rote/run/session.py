@@ -1,11 +1,11 @@
 """Write the files of one process's session with a run, up to a record, failure or pause."""
 
+import gc
 import resource
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
@@ -33,7 +33,7 @@ from rote.run.observers import Observer, Observers, configured
 from rote.run.weights import save_weights
 from rote.tasks.protocol import HasManifest, Task
 from rote.training import distributed
-from rote.training.checkpoint import OF_A_RUN, Checkpoints
+from rote.training.checkpoint import Checkpoints
 from rote.training.controls.insertion import InsertionOrder
 from rote.training.distributed import device_of
 from rote.training.training_run import CheckpointPolicy, LookPolicy, Row, TrainingRun
@@ -47,6 +47,14 @@ def prepare_process(spec: Spec) -> None:
     """
     torch.set_num_threads(spec.how["host"]["threads"])
     keep_freed_memory()
+    _forget_the_run_before()
+
+
+def _forget_the_run_before() -> None:
+    """Free its GPU memory and its peak; not where the finish begins, whose peak may be lower."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        torch.cuda.reset_peak_memory_stats()
 
 
 class RunSession:
@@ -65,7 +73,7 @@ class RunSession:
         self.claim = claim
         from_conf = configured(spec.how["log"]["observers"], folder=str(folder.path))
         self.observers = Observers([*observers, *from_conf])
-        self.checkpoints = Checkpoints(folder.checkpoints_path, OF_A_RUN)
+        self.checkpoints = Checkpoints(folder.checkpoints_path)
         self.started_unix_seconds = time.time()
 
     def begin(self) -> TrainingRun:
@@ -77,7 +85,7 @@ class RunSession:
         self.claim.watch(self.folder.curve_path)
         distributed.from_first((self.spec, saved))
         self.resumed_at_step = saved["progress"]["steps"] if saved else None
-        self.clock = _Clock(saved["train_seconds"] if saved else 0.0)
+        self.trained_seconds_before = saved["train_seconds"] if saved else 0.0
         self.task: Task = build(self.spec.what["task"])
         if isinstance(self.task, HasManifest):
             self.task.manifest(self.spec.what["seed"]).write(self.folder.manifest_path)
@@ -92,21 +100,20 @@ class RunSession:
             looking=LookPolicy(at=look_steps(self.spec), take=self._look),
         )  # fmt: skip
         self.parameters = trainable_parameters(self.run.model)
+        attention = attention_flops_per_token(self.run.model, self.task.length)
         self.counts = {
-            **unusual_counts(self.run.model),
-            "attention_flops_per_token": attention_flops_per_token(
-                self.run.model, self.task.length
-            ),
-        }
+            **unusual_counts(self.run.model), "attention_flops_per_token": attention,
+        }  # fmt: skip
         self.embedding_parameters = embedding_parameters(self.run.model)
         self.observers.notify("start", self.spec, self.parameters, self.run.epoch_tokens)
         self.prepared_unix_seconds = time.time()
-        self.clock.start()
+        self.began_to_train_seconds = time.monotonic()
         return self.run
 
     def finish(self) -> Record:
         """Measure the trained model and write the record last."""
-        train_seconds, trained = self.clock.seconds(), time.time()
+        train_seconds, trained = self._train_seconds(), time.time()
+        device = self._device()
         self.run.finish()
         totals, arrays = self._measure(self.spec.what["measure"])
         if isinstance(self.run.order, InsertionOrder):
@@ -124,14 +131,14 @@ class RunSession:
         circumstances = {
             **provenance(),
             **self.noted,
-            "device": _device_name(self._device()),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "processes": distributed.num_processes(),
             "started_unix_seconds": self.started_unix_seconds,
             "setup_seconds": self.prepared_unix_seconds - self.started_unix_seconds,
             "resumed_at_step": self.resumed_at_step,
             "train_seconds": train_seconds,  # without time lost in killed sessions
             "measure_seconds": time.time() - trained,
-            "peak_memory_bytes": _peak_memory_bytes(self._device()),
+            "peak_memory_bytes": _peak_memory_bytes(device),
         }
         self.claim.renew()
         if (finish := self.run.progress.finish) and finish.restarted_at_iterations:
@@ -163,14 +170,9 @@ class RunSession:
 
     def _save(self, step: int, state: dict[str, Any]) -> None:
         self.claim.renew()
-        curve = self.folder.curve_path.read_text()
-        self.checkpoints.save(
-            step,
-            {
-                **state, "curve": curve, "train_seconds": self.clock.seconds(),
-                "looks": self.looks.state(),
-            },
-        )  # fmt: skip
+        curve, seconds = self.folder.curve_path.read_text(), self._train_seconds()
+        ours = {"curve": curve, "train_seconds": seconds, "looks": self.looks.state()}
+        self.checkpoints.save(step, {**state, **ours})
 
     def _look(self) -> None:
         """Measure the current weights; modes and random states of training are restored."""
@@ -201,19 +203,9 @@ class RunSession:
     def _device(self) -> torch.device:
         return device_of(self.spec.how["host"]["accelerator"])
 
-
-@dataclass
-class _Clock:
-    """Seconds of training over all sessions of a run."""
-
-    before: float
-    started: float = 0.0
-
-    def start(self) -> None:
-        self.started = time.monotonic()
-
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.started
+    def _train_seconds(self) -> float:
+        """Return the seconds of training in all sessions of the run."""
+        return self.trained_seconds_before + time.monotonic() - self.began_to_train_seconds
 
 
 def _training_facts(run: TrainingRun) -> dict[str, Any]:
@@ -231,10 +223,6 @@ def _training_facts(run: TrainingRun) -> dict[str, Any]:
             "ended_by": finish.ended_by,
         }
     return facts
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _peak_memory_bytes(device: torch.device) -> int:

@@ -13,8 +13,10 @@ from rote.ledger.spec import Spec
 from rote.models.contracts import HasBlocks
 from rote.precision import DTYPES, Precision
 from rote.training.blocks import require_kernel
+from rote.training.controls.combined import Controls
 from rote.training.distributed import device_of
 from rote.training.graphed import BLOCKS, GRAPH, require_mode
+from rote.training.memory import ModelShape, StepMemory
 
 
 def compile_mode(spec: Spec, parameters: int, *, device_type: str) -> str | None:
@@ -44,6 +46,36 @@ def require_step(spec: Spec, model: nn.Module, precision: Precision) -> None:
         )
     dtype = DTYPES[precision.autocast or precision.weights]
     require_kernel(host.get("attention"), device=device_of(host["accelerator"]), dtype=dtype)
+
+
+def whole_step(
+    spec: Spec,
+    shape: ModelShape,
+    precision: Precision,
+    controls: Controls,
+    *,
+    batch_size: int,
+    length: int,
+    processes: int,
+) -> StepMemory:
+    """Return the step of each process that trains this run, before it is cut."""
+    host = spec.how["host"]
+    return StepMemory.of(
+        shape,
+        precision,
+        batch_size=batch_size,
+        length=length,
+        device_type=device_of(host["accelerator"]).type,
+        processes=processes,
+        strategy=host["strategy"],
+        microbatch_size=controls.microbatch_size,
+    )
+
+
+def limits_gib(spec: Spec) -> dict[str, float | None]:
+    """Return the limits of `StepMemory.cut`; plans of earlier versions lack one."""
+    host = spec.how["host"]
+    return {name: host.get(name) for name in ("recompute_above_gib", "accumulate_above_gib")}
 
 
 def try_optim(optim: Mapping[str, Any], max_steps: int) -> tuple[Optimizer, float]:

@@ -35,10 +35,7 @@ class LBFGS:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Limits of one training run.
-
-    Raises ValueError for counts that are not positive whole numbers.
-    """
+    """Limits of one training run; raises ValueError for counts that are not whole and positive."""
 
     max_steps: int  # optimiser steps
     batch_size: int  # sequences a step; a smaller data set is read whole

@@ -7,7 +7,7 @@ run, the one before it is loaded.
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,7 @@ from typing import Any
 import torch
 
 from rote.io.read import Damaged, open_regular
-from rote.io.shapes import (
-    Shape,
-    anything,
-    flag,
-    keyed,
-    listed,
-    mapped,
-    number,
-    optional,
-    text,
-    whole,
-)
+from rote.io.shapes import anything, flag, keyed, listed, mapped, number, optional, text, whole
 from rote.io.write import sha256_of_file, write_named_by_digest
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +23,7 @@ NUM_KEPT = 2
 
 State = dict[str, Any]  # tensors, numbers, strings, and lists and dictionaries of them
 
-OF_A_RUN = keyed(
+OF_A_RUN = keyed(  # a state that training can resume from
     {
         "model": mapped(anything),
         "rng": anything,
@@ -64,7 +53,6 @@ class Checkpoints:
     """The checkpoints of one run."""
 
     folder: Path
-    shape: Shape = anything  # of a state that training can resume from
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
         """Write a checkpoint and delete all but the last two; on a full disk only warn."""
@@ -80,22 +68,18 @@ class Checkpoints:
 
     def newest(self) -> State | None:
         """Return the newest intact checkpoint, on the CPU; None if there is none."""
-        return next(self._whole(), None)
-
-    def clear(self) -> None:
-        """Delete all checkpoints: the run is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _whole(self) -> Iterator[State]:
         for path in self._newest_first():
             try:
-                state = self._read(path)
+                return self._read(path)
             except Damaged as error:
                 LOG.warning(
                     "%s is damaged: going on from the one before it (%s)", path, error.reason
                 )
-                continue
-            yield state
+        return None
+
+    def clear(self) -> None:
+        """Delete all checkpoints: the run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self, path: Path) -> State:
         try:
@@ -103,7 +87,7 @@ class Checkpoints:
                 if path.name.partition(".")[2] != sha256_of_file(path):
                     raise ValueError("its name is not the digest of its bytes")
                 state: State = torch.load(stream, map_location="cpu", weights_only=True)
-            self.shape(state, "")
+            OF_A_RUN(state, "")
         except Damaged:
             raise
         except Exception as error:  # torch raises many types for files that are not its own

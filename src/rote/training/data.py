@@ -106,22 +106,16 @@ class Order(Protocol):
     @property
     def batch_size(self) -> int:
         """Return the number of sequences a step, or its mean."""
-        ...
 
     def read(self, steps: range, *, share: slice, device: torch.device) -> Iterable[Tensor]:
         """Return this process's ``share`` of the indices read at each of ``steps``, int64."""
-        ...
 
     def batches(self, steps: range) -> float:
         """Return the sequences read at ``steps`` over the batch size."""
-        ...
 
 
 class BatchOrder:
-    """Epochs, each freshly permuted, cut into batches of equal size.
-
-    A batch may span two epochs; no batch is larger than the data set.
-    """
+    """Epochs, each freshly permuted, cut into batches of equal size that may span two epochs."""
 
     def __init__(self, *, num_sequences: int, batch_size: int, seed: int) -> None:
         self.num_sequences = num_sequences

@@ -6,7 +6,6 @@ import Lightning, so that a launcher can use it.
 """
 
 import os
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
@@ -19,31 +18,28 @@ Value = TypeVar("Value")
 TIMEOUT = timedelta(hours=6)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DistributedProcess:
-    """One of the processes that the launcher started."""
-
-    rank: int
-    num_processes: int
-    local_rank: int
-    node: int
-    num_nodes: int
-    master_host: str
-    master_port: int
-
-    def join(self) -> None:
-        """Join the process group and set the variables in which Lightning looks for it."""
-        os.environ.update(
-            RANK=str(self.rank),
-            WORLD_SIZE=str(self.num_processes),
-            LOCAL_RANK=str(self.local_rank),
-            NODE_RANK=str(self.node),
-            NUM_NODES=str(self.num_nodes),
-            MASTER_ADDR=self.master_host,
-            MASTER_PORT=str(self.master_port),
-        )
-        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backend, timeout=TIMEOUT)
+def join(
+    *,
+    rank: int,
+    num_processes: int,
+    local_rank: int,
+    node: int,
+    num_nodes: int,
+    master_host: str,
+    master_port: int,
+) -> None:
+    """Join the process group and set the variables in which Lightning looks for it."""
+    os.environ.update(
+        RANK=str(rank),
+        WORLD_SIZE=str(num_processes),
+        LOCAL_RANK=str(local_rank),
+        NODE_RANK=str(node),
+        NUM_NODES=str(num_nodes),
+        MASTER_ADDR=master_host,
+        MASTER_PORT=str(master_port),
+    )
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, timeout=TIMEOUT)
 
 
 def leave() -> None:

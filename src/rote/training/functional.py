@@ -4,7 +4,7 @@ Both use `torch.func.vmap`; the model needs no changes. Shapes: K sets of weight
 each, L positions, b sequences whose own gradients are taken at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,12 +30,17 @@ def stacked_model(
     def logits(inputs_BL: Tensor) -> Tensor:
         inputs_KBL = inputs_BL.view(num_sets, -1, inputs_BL.shape[1])
         # Fused kernels do not support vmap: a CPU's would be called in a loop, and the backward
-        # pass of
-        # CUDA's raises "LSE is not correctly aligned" (torch 2.11, H100).
+        # pass of CUDA's raises "LSE is not correctly aligned" (torch 2.11, H100).
         with sdpa_kernel(SDPBackend.MATH):
             return vmap(one, randomness=randomness)(weights, inputs_KBL).flatten(0, 1)
 
     return logits
+
+
+def stacked_weights(models: Sequence[nn.Module], names: Iterable[str]) -> dict[str, Tensor]:
+    """Return copies of these weights with an axis of models in front."""
+    named = [dict(model.named_parameters()) for model in models]
+    return {name: torch.stack([weights[name].detach() for weights in named]) for name in names}
 
 
 def per_sample_gradients(
@@ -47,9 +52,7 @@ def per_sample_gradients(
     their gradients: 1.5 to 2 times as fast as vmap over grad for models of up to 100,000
     parameters.
     """
-    own = own_weights(model, len(tokens_bL))
-    moved = {name: weight for name, weight in own.items() if weight.requires_grad}
-    logits = own_logits(model, own, len(tokens_bL))
+    logits, moved = with_own_weights(model, len(tokens_bL))
     trained_bL, nats_bL = objective.of_tokens(logits, tokens_bL, len(tokens_bL))
     gradients = torch.autograd.grad(
         trained_bL.mean(dim=1).sum(), list(moved.values()), materialize_grads=True
@@ -57,14 +60,11 @@ def per_sample_gradients(
     return dict(zip(moved, gradients, strict=True)), nats_bL.detach().mean(dim=1)
 
 
-def own_weights(model: nn.Module, number: int) -> dict[str, Tensor]:
-    """Return the model's weights repeated for each sequence, without copies."""
-    return {
+def with_own_weights(model: nn.Module, number: int) -> tuple[Model, dict[str, Tensor]]:
+    """Return a model with views of its weights for each sequence, and the views that train."""
+    own = {
         name: weight.detach().expand(number, *weight.shape).requires_grad_(weight.requires_grad)
         for name, weight in model.named_parameters()
     }
-
-
-def own_logits(model: nn.Module, own: Mapping[str, Tensor], number: int) -> Model:
-    """Return a model for ``number`` sequences, each with its own weights."""
-    return stacked_model(model, own, num_sets=number, randomness="different")
+    logits = stacked_model(model, own, num_sets=number, randomness="different")
+    return logits, {name: weight for name, weight in own.items() if weight.requires_grad}

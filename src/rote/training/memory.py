@@ -8,19 +8,80 @@ count. Recomputed blocks keep only their input (`rote.training.blocks`).
 Letters: N positions in a step, D width, b sequences whose own gradients are held at once.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from torch import nn
 
 from rote.models.attention import mask_bytes
-from rote.models.contracts import FLOAT32, StepFormat
+from rote.models.contracts import (
+    FLOAT32,
+    HasActivationBytes,
+    HasBlocks,
+    HasDropout,
+    HasHead,
+    StepFormat,
+)
+from rote.models.count import (
+    frozen_parameters,
+    num_passes,
+    trainable_parameters,
+    training_flops_per_token,
+)
 from rote.models.likelihood import chunk_logits_bytes, whole_logits_bytes
 from rote.precision import DTYPES, Precision
-from rote.training.model_shape import ModelShape
 
 INTERPRETER_BYTES = 450 << 20  # Python, torch, Lightning and rote after a step of 6,700 parameters
 # On a CPU glibc keeps freed memory (`rote.core.process`), with holes. Fitted to 15 measured peaks
 # of 0.45 to 6 GiB: predictions are 0.90 to 1.09 of them.
 HEAP_FACTOR = 1.45
 STRATEGIES = ("ddp", "fsdp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelShape:
+    """The properties of a model that decide how much memory its training takes."""
+
+    parameters: int  # that train
+    frozen_parameters: int
+    block_parameters: int  # of the largest block
+    outside_parameters: int  # of no block: embeddings, the final norm, the head
+    flops_per_token: float  # of training
+    num_blocks: int  # that run, one that runs twice as two
+    width: int
+    vocab_size: int
+    drops_embeddings: bool
+    # What one block keeps of each position. Equal blocks have unequal methods.
+    block_bytes: Callable[[StepFormat], float] = field(compare=False)
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "ModelShape":
+        """Read the properties off a model, which may be on the meta device."""
+        vocab_size, width = model.head.shape if isinstance(model, HasHead) else (0, 0)
+        blocks = list(model.blocks) if isinstance(model, HasBlocks) else []
+        block = blocks[0] if blocks else None
+        sizes = [trainable_parameters(one) + frozen_parameters(one) for one in blocks]
+        parameters, frozen = trainable_parameters(model), frozen_parameters(model)
+        return cls(
+            parameters=parameters,
+            frozen_parameters=frozen,
+            block_parameters=max(sizes, default=0),
+            outside_parameters=parameters + frozen - sum(sizes),
+            flops_per_token=training_flops_per_token(model),
+            num_blocks=num_passes(model),
+            width=width,
+            vocab_size=vocab_size,
+            drops_embeddings=isinstance(model, HasDropout) and "embedding" in model.dropout_places,
+            block_bytes=block.activation_bytes
+            if isinstance(block, HasActivationBytes)
+            else partial(_as_of_gpt2, width),
+        )
+
+
+def _as_of_gpt2(width: int, step: StepFormat) -> float:
+    """Return what a GPT-2 block keeps of a position: 2 D of norms and 14 D of products."""
+    return 2 * width * step.weight_bytes + 14 * width * step.product_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +114,7 @@ class StepMemory:
         strategy: str,
         microbatch_size: int | None,
     ) -> "StepMemory":
-        """Take the widths of numbers from the precision.
-
-        Raises ValueError for an unknown strategy.
-        """
+        """Take widths of numbers from the precision; raises ValueError for an unknown strategy."""
         if strategy not in STRATEGIES:
             raise ValueError(f"host.strategy={strategy!r}: choose from {STRATEGIES}")
         return cls(
@@ -143,7 +201,8 @@ class StepMemory:
     def held_bytes(self, optimiser_copies: float) -> float:
         """Return the bytes that the whole step needs: weights, optimiser state, what is shared."""
         held = self.own_bytes() * (1 + optimiser_copies) + self._exchanged_bytes()
-        return held + self._summed_bytes() + self._frozen_bytes()
+        frozen = self.shape.frozen_parameters * self.weight_bytes / self._shares
+        return held + self._summed_bytes() + frozen
 
     def made_bytes(self, *, recomputed: bool) -> float:
         """Return the most bytes that the step makes besides: activations and gradients."""
@@ -153,15 +212,12 @@ class StepMemory:
             begins += int(self.own_bytes())
         largest = max(self.shape.block_parameters, self.shape.outside_parameters)
         ends = self._gradient_bytes() + self._reduced_bytes(largest)
-        return max(begins, ends) + self._copies_bytes()
+        copied = self.shape.parameters + self.shape.frozen_parameters
+        return max(begins, ends) + copied * self.copied_bytes
 
     def own_bytes(self) -> float:
         """Return the bytes of this process's part of the weights that train."""
         return self.shape.parameters * self.weight_bytes / self._shares
-
-    def _frozen_bytes(self) -> float:
-        """Return the same for frozen weights, which have no gradient and no optimiser state."""
-        return self.shape.frozen_parameters * self.weight_bytes / self._shares
 
     @property
     def _shares(self) -> int:
@@ -187,9 +243,6 @@ class StepMemory:
             return 0.0
         return FLOAT32 * self.shape.parameters + self.own_bytes()
 
-    def _embedding_bytes(self) -> int:
-        return self.shape.vocab_size * self.shape.width * self.weight_bytes
-
     def _kept_bytes(self, recomputed: bool) -> int:
         """Return the bytes kept for the backward pass, the final norm and its output included."""
         numbers = self.positions * self.shape.width
@@ -205,21 +258,17 @@ class StepMemory:
     def _head_bytes(self) -> int:
         """Return the bytes of logits and their probabilities, which become their gradient.
 
-        A GPU also copies logits of 16 bits to float32. In chunks the sum of the head's gradients in
-        float32 and the latest of them are added.
+        A GPU also copies logits of 16 bits to float32: 10 bytes each measured in bf16_mixed, 8 in
+        fp32 (torch 2.11, H100). In chunks the sum of the head's gradients in float32 and the latest
+        of them are added.
         """
         logits = FLOAT32 * self.positions * self.shape.vocab_size
         if self.is_stacked or logits <= whole_logits_bytes(on_cpu=self.on_cpu):
-            return 2 * logits if self.on_cpu else self._logits_on_gpu(logits)
+            is_copied = not self.on_cpu and self.product_bytes < FLOAT32
+            return 2 * logits + is_copied * logits * self.product_bytes // FLOAT32
         head = self.shape.vocab_size * self.shape.width
         chunk = chunk_logits_bytes(on_cpu=self.on_cpu)
         return FLOAT32 * head + max(3 * chunk, self.product_bytes * head + chunk)
-
-    def _logits_on_gpu(self, logits: int) -> int:
-        """Return logits' bytes: 10 each measured in bf16_mixed, 8 in fp32 (torch 2.11, H100)."""
-        if self.product_bytes == FLOAT32:
-            return 2 * logits
-        return 2 * logits + logits * self.product_bytes // FLOAT32
 
     def _passing_bytes(self) -> int:
         """Return the bytes of gradients inside one block, and of the tied embedding's.
@@ -227,25 +276,18 @@ class StepMemory:
         Those of the MLP (9 D); beside frozen weights adapters have as many of their own. The
         embedding's gradient comes twice, from the head and from the input.
         """
+        embedding = self.shape.vocab_size * self.shape.width * self.weight_bytes
         numbers = (18 if self.shape.frozen_parameters else 9) * self.shape.width
-        return self._embedding_bytes() + self.positions * numbers * self.product_bytes
-
-    def _copies_bytes(self) -> int:
-        """Return the bytes of matrix copies, cast or rounded, kept from forward to backward."""
-        copied = self.shape.parameters + self.shape.frozen_parameters
-        return copied * self.copied_bytes
+        return embedding + self.positions * numbers * self.product_bytes
 
     def _exchanged_bytes(self) -> int:
-        """Return the bytes of DDP's buckets (all gradients), or of weights that FSDP gathers.
-
-        FSDP gathers two blocks, one of them ahead, and the weights outside of blocks.
-        """
+        """Return the bytes of DDP's buckets (all gradients), or of weights that FSDP gathers."""
         if self.processes == 1:
             return 0
         if self.strategy == "ddp":
             return self.shape.parameters * self.weight_bytes
-        gathered = self.shape.outside_parameters + 2 * self.shape.block_parameters
-        return gathered * self.weight_bytes
+        blocks = 2 * self.shape.block_parameters  # one of them ahead
+        return (self.shape.outside_parameters + blocks) * self.weight_bytes
 
     def _reduced_bytes(self, parameters: int) -> int:
         """Return the bytes of the whole gradients of a block under FSDP.

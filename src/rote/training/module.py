@@ -1,17 +1,13 @@
 """This module trains one run as a LightningModule; `fit` is the Trainer that `rote` uses for it.
 
-How Lightning is used. One Lightning step is one stride, the optimiser steps up to the next look at
-the loss: Lightning costs about half a millisecond a step, as much as a small model's forward pass.
-It chooses device and strategy (DDP, FSDP2), and moves and shares the model. Checkpoints, curves and
-signals are ours, since a run has to resume bit for bit at any step; `fit` switches Lightning's own
-off. Under a Trainer of your own they work: it sees one batch and one global step a stride, and
-receives the loss through `log` (examples/own_trainer.py).
+One Lightning step is one stride: docs/design.md says how Lightning is used. `fit` switches off its
+checkpoints, loggers and signals. Under a Trainer of your own they work: it sees one batch and one
+global step a stride, and receives the loss through `log` (examples/own_trainer.py).
 Shapes: K steps in a stride, B batch, L positions.
 """
 
 import gc
 import logging
-import math
 import time
 import warnings
 from typing import Any
@@ -30,7 +26,7 @@ from rote.training.blocks import attention_kernel, restore_blocks, train_blocks
 from rote.training.finish.module import FinishModule
 from rote.training.graphed import BLOCKS, compiled
 from rote.training.stacked import StackedTrainingModule
-from rote.training.training_run import Interrupted, TrainingRun
+from rote.training.training_run import Interrupted, TrainingRun, next_save_seconds
 
 
 class TrainingModule(lightning.LightningModule):
@@ -68,7 +64,7 @@ class TrainingModule(lightning.LightningModule):
         optimiser = self._optimiser()
         self.weights = list(self.model.parameters())
         self.peak_rates = [group["lr"] for group in optimiser.param_groups]
-        self.next_save_seconds = self._next_save()
+        self.next_save_seconds = next_save_seconds([self.run])
         if resume := self.run.resume:
             sharding.load_weights(self.model, resume["model"])
             sharding.load_optimiser(optimiser, resume["optimiser"])
@@ -91,10 +87,10 @@ class TrainingModule(lightning.LightningModule):
         run, progress = self.run, self.run.progress
         whole = run.budget.strides()[stride]
         steps = range(max(whole.start, progress.steps), whole.stop)
-        begun = progress.stride_loss_nats[distributed.rank()] if progress.stride_loss_nats else 0.0
+        rank, num_processes = distributed.rank(), distributed.num_processes()
+        begun = progress.stride_loss_of(rank, num_processes)
         loss_sum = torch.tensor(begun, dtype=torch.float64, device=self.device)
-        # Each process reads its share of every batch.
-        share = slice(distributed.rank(), None, distributed.num_processes())
+        share = slice(rank, None, num_processes)  # of every batch
         indices_KB = run.order.read(steps, share=share, device=self.device)
         for step, indices_B in zip(steps, indices_KB, strict=True):
             is_last = step + 1 == whole.stop
@@ -102,7 +98,8 @@ class TrainingModule(lightning.LightningModule):
             progress.steps = step + 1
             run.look()
             self._keep(loss_sum)
-        loss_nats = _mean(distributed.from_all(float(loss_sum))) / run.order.batches(whole)
+        sums = distributed.from_all(float(loss_sum))
+        loss_nats = sum(sums) / len(sums) / run.order.batches(whole)
         run.check_loss(whole, loss_nats, self._optimiser().param_groups[0]["lr"])
         if self.trainer.loggers:
             self.log_dict({LOSS_NATS: loss_nats, run.bits_name: run.bits(loss_nats)})
@@ -124,11 +121,7 @@ class TrainingModule(lightning.LightningModule):
         )
         if stop:
             raise Interrupted(f"stopped at step {run.progress.steps} with a checkpoint")
-        self.next_save_seconds = self._next_save()
-
-    def _next_save(self) -> float:
-        every = self.run.checkpointing.every_seconds
-        return math.inf if every is None else time.monotonic() + every
+        self.next_save_seconds = next_save_seconds([run])
 
     def _step(self, step: int, tokens_BL: Tensor, *, is_counted: bool) -> Tensor:
         """Run one update; return the loss before it, in nats per token.
@@ -169,10 +162,7 @@ class TrainingModule(lightning.LightningModule):
         return torch.stack(losses).mean()
 
     def _gradient(self, tokens_BL: Tensor, weights_BL: Tensor | None, *, is_last: bool) -> Tensor:
-        """Add a micro-batch's gradient; processes average theirs in the last backward pass.
-
-        Only that one goes through Lightning, which is slower.
-        """
+        """Add a micro-batch's gradient; the last goes through Lightning, which averages them."""
         trained_BL, nats_BL = self.of_tokens(self.model, tokens_BL, weights_BL=weights_BL)
         loss = trained_BL.mean()
         scaled = self.run.precision.scaled(loss)
@@ -193,10 +183,6 @@ def _clip(gradients: list[Tensor], max_norm: float) -> None:
     torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
 Phase = TrainingModule | StackedTrainingModule | FinishModule
 
 HARMLESS = (
@@ -214,7 +200,8 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
     shard. In both cases rank 0 ends with the whole model.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    _forget_the_run_before()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()  # the last Trainer and its module reference each other, and hold GPU memory
     num_nodes = distributed.num_nodes()
     with warnings.catch_warnings():
         for message in HARMLESS:
@@ -243,18 +230,8 @@ def fit(module: Phase, *, accelerator: str, strategy: str) -> None:
             module.run.model = sharding.whole(module.model, hollow)
 
 
-def _forget_the_run_before() -> None:
-    """Free the previous run's GPU memory: Trainer and module reference each other."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        gc.collect()
-        torch.cuda.reset_peak_memory_stats()
-
-
 def _shared_by(strategy: str) -> str | ModelParallelStrategy:
-    """Return the strategy in Lightning's terms; its FSDPStrategy refuses CPUs.
-
-    ModelParallelStrategy accepts them.
-    """
+    """Return Lightning's strategy; ModelParallelStrategy takes CPUs, which FSDPStrategy refuses."""
     if distributed.num_processes() == 1:
         return "auto"
     if strategy == "ddp":

@@ -20,7 +20,6 @@ class ChangesLoss(Protocol):
 
     def change_loss(self, loss_BL: Tensor, logits_BLV: Tensor, tokens_BL: Tensor) -> Tensor:
         """Return the loss to train on instead, [B, L]."""
-        ...
 
 
 @runtime_checkable
@@ -29,7 +28,6 @@ class WeighsTokens(Protocol):
 
     def weights(self, tokens_BL: Tensor) -> Tensor:
         """Return weights from 0 (not learnt) to 1; float32 [B, L]."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +41,6 @@ class Objective:
     losses: tuple[ChangesLoss, ...] = ()
     weighers: tuple[WeighsTokens, ...] = ()
     scored_from: int = 0  # earlier tokens are only read
-
-    @property
-    def changes(self) -> bool:
-        """Return whether any control changes the loss or the weights."""
-        return bool(self.losses or self.weighers)
 
     def of_tokens(
         self,

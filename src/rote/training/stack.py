@@ -18,7 +18,7 @@ from rote.optim.muon import Muon
 from rote.optim.pair import Pair
 from rote.optim.soap import Soap
 from rote.precision import Precision
-from rote.training.functional import stacked_model
+from rote.training.functional import stacked_model, stacked_weights
 from rote.training.graphed import Graphed, Step, compiled, is_recordable, is_recorded
 from rote.training.objective import Objective
 from rote.training.training_run import MakeOptimiser
@@ -59,17 +59,16 @@ class Stack:
         self._losses = compiled(self._plain_losses, compile_mode)
         self.compile_mode = compile_mode
         own = [make(named_trainable(model)) for make, model in zip(optimisers, models, strict=True)]
-        require_stackable(models[0], own)
-        named = [dict(model.named_parameters()) for model in models]
+        if why := why_apart(models[0], own):
+            raise CannotStack(why)
+        first = dict(models[0].named_parameters())
         self.parameters = {
-            name: nn.Parameter(
-                torch.stack([weights[name].detach() for weights in named]), one.requires_grad
-            )
-            for name, one in named[0].items()
+            name: nn.Parameter(one, first[name].requires_grad)
+            for name, one in stacked_weights(models, first).items()
         }
         self.device = next(iter(self.parameters.values())).device
         self.optimiser = own[0]
-        _give(self.optimiser, {id(named[0][name]): one for name, one in self.parameters.items()})
+        _give(self.optimiser, {id(first[name]): one for name, one in self.parameters.items()})
         groups = zip(*(one.param_groups for one in own), strict=True)
         # Peak rates of each parameter group, [K].
         self.peaks = [
@@ -86,10 +85,7 @@ class Stack:
         fractions_K: Tensor,
         change: ChangeGradients | None = None,
     ) -> Tensor:
-        """Update every run, at these fractions of its peak rates, on its device.
-
-        Returns each run's nats per token before the update, [K].
-        """
+        """Update every run at its fraction of its rates; return nats per token before that, [K]."""
         nats_K: Tensor = self._to_gradients(tokens_KBL)
         if change:
             gradients = self._all_gradients()
@@ -168,10 +164,8 @@ class Stack:
     def _clip(self, max_norm: float) -> None:
         """Clip each run like `torch.nn.utils.clip_grad_norm_`."""
         gradients = self._all_gradients()
-        squares_K = torch.stack([one.flatten(1).float().square().sum(1) for one in gradients]).sum(
-            0
-        )
-        scale_K = (max_norm / (squares_K.sqrt() + 1e-6)).clamp(max=1.0)
+        squares = [one.flatten(1).float().square().sum(1) for one in gradients]
+        scale_K = (max_norm / (torch.stack(squares).sum(0).sqrt() + 1e-6)).clamp(max=1.0)
         for one in gradients:
             one.mul_(_along(scale_K, one))
 
@@ -197,22 +191,19 @@ class Stack:
                 weight.copy_(torch.lerp(start, weight, _along(rates[id(weight)], weight)))
 
 
-def require_stackable(model: nn.Module, optimisers: Sequence[Optimizer]) -> None:
-    """Raises CannotStack with the reason if such models cannot train together."""
+def why_apart(model: nn.Module, optimisers: Sequence[Optimizer]) -> str | None:
+    """Return why such models cannot train together, if they cannot."""
     if any(True for _ in model.buffers()):
-        raise CannotStack("the model has buffers")
+        return "the model has buffers"
     if any(isinstance(part, nn.Dropout) and part.p for part in model.modules()):
-        raise CannotStack("dropout would draw one mask for all runs")
+        return "dropout would draw one mask for all runs"
     for part in _parts(optimisers[0]):
         if not isinstance(part, (*ELEMENTWISE, *MATRIXWISE)):
-            raise CannotStack(f"{type(part).__name__} may look at more than one weight at a time")
-    plain = [[_without_rates(group) for group in one.param_groups] for one in optimisers]
+            return f"{type(part).__name__} may look at more than one weight at a time"
+    plain = [[{**group, "lr": 0, "params": 0} for group in one.param_groups] for one in optimisers]
     if any(one != plain[0] for one in plain):
-        raise CannotStack("optimisers differ in more than their rates")
-
-
-def _without_rates(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in group.items() if key not in ("lr", "params")}
+        return "optimisers differ in more than their rates"
+    return None
 
 
 def _parts(optimiser: Optimizer) -> tuple[Optimizer, ...]:

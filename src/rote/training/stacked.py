@@ -3,9 +3,8 @@
 Shapes: T steps in a stride, K runs, B batch, L positions.
 """
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,9 +15,7 @@ from torch.optim import Optimizer
 
 from rote.training.data import BatchOrder, StackedTokens, TokensInMemory
 from rote.training.stack import CannotStack, Stack
-from rote.training.training_run import Diverged, Interrupted, TrainingRun
-
-OnEnd = Callable[[TrainingRun, Diverged | None], None]
+from rote.training.training_run import Diverged, Interrupted, OnEnd, TrainingRun, next_save_seconds
 
 
 class StackedTrainingModule(lightning.LightningModule):
@@ -71,14 +68,14 @@ class StackedTrainingModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Start the clock for the first checkpoint."""
-        self.next_save_seconds = self._next_save()
+        self.next_save_seconds = next_save_seconds(self.active)
         self._measure()
 
     def training_step(self, *_: int) -> None:
         """Train up to the next check of a loss."""
         start = self.active[0].progress.steps
         steps = range(start, min(run.stride().stop for run in self.active))
-        begun = [sum(run.progress.stride_loss_nats) for run in self.active]
+        begun = [run.progress.stride_loss_of(0, 1) for run in self.active]
         sums_K = torch.tensor(begun, dtype=torch.float64, device=self.stack.device)
         # Both for the whole stride at once, because a copy to a GPU waits for all its queued work.
         fractions_TK = torch.tensor([[one.fraction(step) for one in self.active] for step in steps])
@@ -124,8 +121,7 @@ class StackedTrainingModule(lightning.LightningModule):
         """Check the losses of runs whose stride has ended; runs that are over leave."""
         staying = []
         for number, (run, loss_sum) in enumerate(zip(self.active, sums, strict=True)):
-            steps = run.progress.steps
-            whole = run.budget.strides()[(steps - 1) // run.budget.check_every_steps]
+            steps, whole = run.progress.steps, run.stride()
             run.progress.stride_loss_nats = [loss_sum]
             diverged = None
             if steps == whole.stop:
@@ -156,7 +152,7 @@ class StackedTrainingModule(lightning.LightningModule):
             run.save(**self._state(number))
         if stop:
             raise Interrupted(f"stopped at step {self.active[0].progress.steps} with checkpoints")
-        self.next_save_seconds = self._next_save()
+        self.next_save_seconds = next_save_seconds(self.active)
 
     def _state(self, number: int) -> dict[str, Any]:
         return {
@@ -164,10 +160,6 @@ class StackedTrainingModule(lightning.LightningModule):
             "optimiser": self.stack.optimiser_state(number),
             "rng": self.rng[number],
         }
-
-    def _next_save(self) -> float:
-        wanted = [run.checkpointing.every_seconds for run in self.active]
-        return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
 
 
 def _require_one_pace(runs: Sequence[TrainingRun]) -> None:

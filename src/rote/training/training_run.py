@@ -7,6 +7,7 @@ module nor the stack is part of a run id.
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -74,20 +75,22 @@ class Progress:
         finish = saved.get("finish")
         return cls(**{**saved, "finish": FinishProgress(**finish) if finish else None})
 
+    def stride_loss_of(self, rank: int, num_processes: int) -> float:
+        """Return the sum that this process goes on from; another number of them shares the mean."""
+        sums = self.stride_loss_nats
+        if len(sums) == num_processes:
+            return sums[rank]
+        return sum(sums) / len(sums) if sums else 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPolicy:
-    """When training saves a checkpoint, and how."""
+    """When training saves a checkpoint, and how; by default a Trainer does so itself."""
 
-    save: Callable[[int, dict[str, Any]], None]
-    stop: Callable[[], bool]  # called after every step
-    every_seconds: float | None  # None: only on request to stop
+    save: Callable[[int, dict[str, Any]], None] = lambda step, state: None
+    stop: Callable[[], bool] = lambda: False  # called after every step
+    every_seconds: float | None = None  # None: only on request to stop
     has_pairs: bool = True  # False: the finish restarts from the weights of a checkpoint
-
-    @classmethod
-    def none(cls) -> "CheckpointPolicy":
-        """Never save and never stop: for a Trainer that does so itself."""
-        return cls(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,9 +181,9 @@ class TrainingRun:
         return self.sequences.num_sequences * (self.length - self.scored_from)
 
     def stride(self) -> range:
-        """Return all steps of the current stride, the finished ones included."""
+        """Return all steps of the stride whose loss is checked next, finished ones included."""
         every = self.budget.check_every_steps
-        start = self.progress.steps // every * every
+        start = every * len(self.progress.memorised_bits)
         return range(start, min(start + every, self.budget.max_steps))
 
     def is_look_due(self) -> bool:
@@ -283,3 +286,12 @@ class TrainingRun:
         if self.watch:
             facts |= self.watch.facts()
         return facts
+
+
+OnEnd = Callable[[TrainingRun, Diverged | None], None]  # called with a run that leaves its module
+
+
+def next_save_seconds(runs: Iterable[TrainingRun]) -> float:
+    """Return when a checkpoint of runs that train together is due, by `time.monotonic`."""
+    wanted = [run.checkpointing.every_seconds for run in runs]
+    return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)

@@ -62,18 +62,3 @@ def test_a_branch_is_dropped_before_it_is_added() -> None:
     block.residual_dropout = 0.999999  # practically nothing is added
     residual_BLD = torch.randn(2, 10, 8)
     torch.testing.assert_close(block(residual_BLD), residual_BLD)
-
-
-@pytest.mark.parametrize(
-    ("rate", "places", "message"),
-    [
-        (1.0, PLACES, "dropout.rate must be a number from 0 to below 1, got 1.0"),
-        (-0.1, PLACES, "dropout.rate must be a number from 0 to below 1, got -0.1"),
-        (0.1, ["mlp"], "dropout.places: 'mlp' is not among"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(
-    rate: float, places: list[str], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        Dropout(rate=rate, places=places)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.conftest import COMPOSER, MakeSpec
+from tests.conftest import COMPOSER, After, MakeSpec, Refuse, left
 from tests.shared import Shared
-from tests.test_resume import After, left
 from tests.training.test_module import memoriser
 from torch.optim import SGD
 
@@ -15,13 +14,17 @@ from rote.config.build import build
 from rote.config.compose import groups
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.models.attention import PLACES
 from rote.run.execute import execute, execute_together
 from rote.run.preflight import Preflight
 from rote.training.controls.combined import Controls
 from rote.training.controls.deduplication import Deduplication
+from rote.training.controls.dropout import Dropout
 from rote.training.controls.early_stopping import EarlyStopping
 from rote.training.controls.goldfish import Goldfish
+from rote.training.controls.gradient_noise import GradientNoise
 from rote.training.controls.insertion import Insertion
+from rote.training.controls.label_smoothing import LabelSmoothing
 from rote.training.stack import CannotStack
 from rote.training.training_run import Diverged, Interrupted
 
@@ -177,11 +180,35 @@ def test_what_is_no_control_or_cannot_be_had_twice_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_before_it_starts(
-    overrides: Sequence[str], message: str, tiny: MakeSpec
+    refuse: Refuse, overrides: Sequence[str], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
-        Preflight().facts(tiny(*overrides))
-    assert "\n" not in str(caught.value)
+    refuse(message, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "message"),
+    [
+        (GradientNoise, {"eta": -1, "gamma": 0.55},
+         r"gradient_noise\.eta must be a number from 0 up, got -1"),
+        (Dropout, {"rate": 1.0, "places": PLACES},
+         "dropout.rate must be a number from 0 to below 1, got 1.0"),
+        (Dropout, {"rate": -0.1, "places": PLACES}, "must be a number from 0 to below 1, got -0.1"),
+        (Dropout, {"rate": 0.1, "places": ["mlp"]}, "dropout.places: 'mlp' is not among"),
+        (EarlyStopping, {"validation_share": 1.0, "patience_looks": 2},
+         "validation_share must be a number from 0 to below 1"),
+        (EarlyStopping, {"validation_share": 0.5, "patience_looks": 0},
+         "patience_looks must be a whole number from 1 up, got 0"),
+        (Goldfish, {"k": 1, "h": 13}, "goldfish.k must be a whole number from 2 up, got 1"),
+        (Goldfish, {"k": 4, "h": 0}, "goldfish.h must be a whole number from 1 to 1024, got 0"),
+        (LabelSmoothing, {"share": 1.0}, "share must be a number from 0 to below 1, got 1.0"),
+        (LabelSmoothing, {"share": "much"}, "share must be a number .*, got 'much'"),
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(
+    make: type, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**settings)
 
 
 def test_tokens_that_are_never_learnt_may_cost_much() -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import MakeSpec
+from tests.conftest import COMPOSER, TINY, MakeSpec
 from torch import Tensor, nn
 
 from rote.config.build import build
+from rote.ledger.spec import Spec
 from rote.models.likelihood import token_nats
 from rote.run.assembly import make_training_run
 from rote.training.finish import evaluation
@@ -19,13 +20,16 @@ from rote.training.module import fit
 from rote.training.training_run import CheckpointPolicy, Diverged, TrainingRun
 
 CPU = torch.device("cpu")
-KEEPER = CheckpointPolicy(save=lambda step, state: None, stop=lambda: False, every_seconds=None)
 
 
 def member_of(tiny: MakeSpec, *overrides: str) -> TrainingRun:
     spec = tiny("budget/finish=lbfgs", *overrides)
     member = make_training_run(
-        spec, build(spec.what["task"]), on_row=lambda row: None, checkpointing=KEEPER, resume=None
+        spec,
+        build(spec.what["task"]),
+        on_row=lambda row: None,
+        checkpointing=CheckpointPolicy(),
+        resume=None,
     )
     torch.manual_seed(5)
     for weight in member.model.parameters():  # far from the start: every gradient differs
@@ -49,15 +53,11 @@ def grads(loss: Tensor, model: nn.Module) -> Any:
 
 
 @pytest.mark.parametrize("rows", [1, 5, 12, 99])
-@pytest.mark.parametrize(
-    "overrides", [(), ("task=random_labels", "task.num_sequences=9")], ids=["all", "prompted"]
-)
+@pytest.mark.parametrize("is_prompted", [False, True])
 def test_it_is_the_mean_over_all_that_is_scored(
-    rows: int, overrides: tuple[str, ...], tiny: MakeSpec
+    rows: int, is_prompted: bool, tiny: MakeSpec
 ) -> None:
-    task = [one for one in overrides if one.startswith("task=")]
-    spec_overrides = overrides if task else ()
-    member = member_of(tiny, *spec_overrides) if not task else prompted(tiny)
+    member = prompted() if is_prompted else member_of(tiny)
     full = FullBatch([member], CPU)
     full.rows = rows
     wanted_loss, wanted = plain(member)
@@ -66,12 +66,8 @@ def test_it_is_the_mean_over_all_that_is_scored(
     assert torch.allclose(gradient, wanted, rtol=1e-4, atol=1e-7)
 
 
-def prompted(tiny: MakeSpec) -> TrainingRun:
+def prompted() -> TrainingRun:
     """Nine inputs of random labels: the label alone is scored."""
-    from tests.conftest import COMPOSER, TINY
-
-    from rote.ledger.spec import Spec
-
     kept = [one for one in TINY if not one.startswith("task.")]
     labels = ["task=random_labels", "task.num_sequences=9", "task.num_heldout_sequences=4"]
     spec = Spec.from_config(COMPOSER.config([*kept, *labels, "budget/finish=lbfgs"]))

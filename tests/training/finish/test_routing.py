@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from tests.conftest import MakeSpec
-from tests.test_finish import FINISH, after
+from tests.conftest import After, MakeSpec
+from tests.test_finish import FINISH
 from tests.training.finish.test_evaluation import CPU, member_of, plain
 
 from rote.ledger.store import Store
@@ -73,7 +73,7 @@ def test_a_mixture_goes_on_bit_for_bit_and_reports_what_is_measured(
     assert (finish["evaluations"], finish["ended_by"]) == (40, "evaluations")
     parted = Store(tmp_path / "parted")  # type: ignore[operator]
     with pytest.raises(Interrupted):
-        execute(spec, parted, stop=after(calls))
+        execute(spec, parted, stop=After(calls))
     assert execute(spec, parted).to_json() == record.to_json()
 
 

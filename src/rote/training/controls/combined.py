@@ -37,10 +37,7 @@ WHOLE_WEIGHTS = (ChangesGradients, HasStoppingRule)  # not shards of them, as FS
 
 @dataclass(frozen=True)
 class Controls:
-    """The controls of a run by name; their order has no meaning.
-
-    Raises ValueError for controls that exclude each other.
-    """
+    """The controls of a run, in no order; raises ValueError for those that exclude each other."""
 
     by_name: Mapping[str, object] = field(default_factory=dict)
 

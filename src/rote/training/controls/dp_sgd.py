@@ -26,7 +26,7 @@ from rote.core.rng import generator
 from rote.models.count import named_trainable
 from rote.training.controls.protocol import Facts, PlannedTraining
 from rote.training.data import PoissonOrder
-from rote.training.functional import own_logits, own_weights, per_sample_gradients
+from rote.training.functional import per_sample_gradients, with_own_weights
 from rote.training.objective import Objective
 
 ACCOUNTANTS = ("rdp", "prv")
@@ -158,10 +158,9 @@ class DPSGD:
             raise ValueError(f"control.dp_sgd: {_first_line(errors[0])}")
         tokens_BL = torch.zeros(2, length, dtype=torch.int64, device="meta")
         try:
-            own = own_weights(model, len(tokens_BL))
-            logits = own_logits(model, own, len(tokens_BL))
-            moved = [weight for weight in own.values() if weight.requires_grad]
-            torch.autograd.grad(logits(tokens_BL).sum(), moved, materialize_grads=True)
+            logits, moved = with_own_weights(model, len(tokens_BL))
+            total = logits(tokens_BL).sum()
+            torch.autograd.grad(total, list(moved.values()), materialize_grads=True)
         except (RuntimeError, NotImplementedError, ValueError) as error:
             raise ValueError(
                 f"control.dp_sgd: no gradients of single sequences from {type(model).__name__}: "

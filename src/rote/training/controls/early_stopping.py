@@ -7,7 +7,7 @@ Shapes: B batch, L positions, N sequences.
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -61,10 +61,7 @@ class EarlyStopping:
         return changed
 
     def _reported_items(self, task: Task, seed: int) -> Items:
-        """Return the items without those of validation sequences.
-
-        Raises ValueError if they cannot be identified.
-        """
+        """Return items of no validation sequence; raises ValueError if these are not identified."""
         assert isinstance(task, HasItems)
         items, sequences = task.items(seed), task.heldout(seed)
         rows_NL = sequences.tokens(torch.arange(sequences.num_sequences)).tolist()
@@ -86,7 +83,7 @@ class EarlyStopping:
         sequences = task.heldout(seed)
         validation = subset_of(sequences, self._parts(sequences.num_sequences, seed)[0])
         return ValidationStopping(
-            on_device(validation, length=task.length, device=device),
+            sequences=on_device(validation, length=task.length, device=device),
             patience_looks=self.patience_looks,
             scored_from=scored_from(task),
             batch_size=batch_size,
@@ -103,22 +100,19 @@ class EarlyStopping:
         return np.sort(order_N[:size]), np.sort(order_N[size:])
 
 
+@dataclass(kw_only=True)
 class ValidationStopping:
     """The lowest loss so far, and the weights that had it, on the CPU."""
 
-    def __init__(
-        self,
-        sequences: Sequences,
-        *,
-        patience_looks: int,
-        scored_from: int,
-        batch_size: int,
-        device: torch.device,
-    ) -> None:
-        self.sequences, self.patience_looks = sequences, patience_looks
-        self.scored_from, self.batch_size, self.device = scored_from, batch_size, device
-        self.best_nats, self.best_step, self.looks_since = float("inf"), 0, 0
-        self.best_weights: dict[str, Tensor] = {}
+    sequences: Sequences
+    patience_looks: int
+    scored_from: int
+    batch_size: int
+    device: torch.device
+    best_nats: float = float("inf")
+    best_step: int = 0
+    looks_since: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
         """Compute the validation loss on every process; rank 0's value decides."""

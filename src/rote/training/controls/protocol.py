@@ -43,7 +43,6 @@ class Checks(Protocol):
 
     def check(self, planned: PlannedTraining) -> None:
         """Raises ValueError before any training if the control does not work with this run."""
-        ...
 
 
 @runtime_checkable
@@ -52,7 +51,6 @@ class ChangesModel(Protocol):
 
     def change_model(self, model: nn.Module) -> None:
         """Change the model in place; torch's generator is seeded at each step of such a run."""
-        ...
 
 
 @runtime_checkable
@@ -61,7 +59,6 @@ class ChangesSequences(Protocol):
 
     def change_sequences(self, sequences: Sequences, *, length: int) -> Sequences:
         """Return the sequences to train on."""
-        ...
 
 
 @runtime_checkable
@@ -70,7 +67,6 @@ class ChangesGradients(Protocol):
 
     def change_gradients(self, gradients: Sequence[Tensor], *, seed: int, step: int) -> None:
         """Change the gradients of one model in place; they are in the order of its parameters."""
-        ...
 
 
 @runtime_checkable
@@ -79,7 +75,6 @@ class ChangesOrder(Protocol):
 
     def order(self, task: Task, *, batch_size: int, max_steps: int, seed: int) -> BatchOrder:
         """Return the order of one run, a pure function of seed and step; raises ValueError."""
-        ...
 
 
 class GradientMaker(Protocol):
@@ -88,17 +83,14 @@ class GradientMaker(Protocol):
     @property
     def order(self) -> Order:
         """Return which sequences each step reads."""
-        ...
 
     def __call__(
         self, model: nn.Module, tokens_BL: Tensor, *, step: int, objective: Objective
     ) -> Tensor:
         """Leave gradients in the parameters; return this batch's part of the loss, in nats."""
-        ...
 
     def facts(self, steps: int) -> Facts:
         """Return facts for the record after so many steps."""
-        ...
 
 
 @runtime_checkable
@@ -108,13 +100,11 @@ class MakesGradients(Protocol):
     @property
     def microbatch_size(self) -> int:
         """Return how many sequences' own gradients are held at once."""
-        ...
 
     def begin(
         self, *, num_sequences: int, batch_size: int, max_steps: int, seed: int
     ) -> GradientMaker:
         """Return the gradient maker of one run; raises ValueError."""
-        ...
 
 
 class StoppingRule(Protocol):
@@ -122,28 +112,22 @@ class StoppingRule(Protocol):
 
     def check_loss(self, model: nn.Module, step: int, precision: Precision) -> Facts:
         """Compute the loss after a stride; return further columns for the curve's row."""
-        ...
 
     @property
     def is_over(self) -> bool:
         """Return whether training ends here."""
-        ...
 
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
-        ...
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore the state from a checkpoint."""
-        ...
 
     def end(self, model: nn.Module) -> None:
         """Leave the weights that are to be measured in the model; training is over."""
-        ...
 
     def facts(self) -> Facts:
         """Return facts about the whole training."""
-        ...
 
 
 @runtime_checkable
@@ -152,10 +136,8 @@ class HasStoppingRule(Protocol):
 
     def reported(self, task: Task) -> Task:
         """Return the task without those sequences."""
-        ...
 
     def watch(
         self, task: Task, *, seed: int, batch_size: int, device: torch.device
     ) -> StoppingRule:
         """Start to follow a run."""
-        ...

@@ -5,22 +5,22 @@ tokens of a training set, A active experts.
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from rote.models.contracts import FLOAT32
 from rote.models.count import named_trainable
 from rote.models.likelihood import Model, started, whole_logits_bytes
 from rote.training.finish.routing import chosen_experts
-from rote.training.functional import per_sample_gradients, stacked_model
+from rote.training.functional import per_sample_gradients, stacked_model, stacked_weights
 from rote.training.graphed import Graphed, Step, is_recorded
 from rote.training.objective import Objective
 from rote.training.training_run import TrainingRun
 
-FLOAT32 = 4
 # Fits into a core's cache: all of 1x32 with 8 heads at V=2048, S=64, N=514 takes 1,024 ms at once
 # and 365 in chunks of this size; 1x12 at V=256, S=16, N=193 takes 7.4 and 6.4 (AMD EPYC, one core).
 CACHED_LOGITS_BYTES = 1 << 21
@@ -45,7 +45,6 @@ class FullBatch:
         first = runs[0]
         self.runs, self.device, self.precision = list(runs), device, first.precision
         self.objective = Objective(scored_from=first.scored_from)
-        self.shapes = {name: one.shape for name, one in named_trainable(first.model)}
         self.num_tokens = first.epoch_tokens
         rows = chunk_sequences(
             first.order.batch_size, first.length, first.vocab_size, on_cpu=device.type == "cpu"
@@ -54,7 +53,8 @@ class FullBatch:
         for one in runs:
             one.model.eval()  # the plain loss: no dropout, no balance loss of experts
         self.template = copy.deepcopy(first.model).to("meta") if len(runs) > 1 else first.model
-        self.frozen = _frozen([one.model for one in runs]) if len(runs) > 1 else {}
+        frozen = [name for name, one in first.model.named_parameters() if not one.requires_grad]
+        self.frozen = stacked_weights([one.model for one in runs], frozen) if len(runs) > 1 else {}
         self.choices: dict[str, Tensor] = {}  # [K, T, A]; empty: every token is routed anew
         self.losses_and_gradients: Step = self._evaluated
         if is_recorded(first.compile_mode, device):
@@ -88,15 +88,13 @@ class FullBatch:
 
     def _parts(self, points_KP: Tensor) -> dict[str, Tensor]:
         """Split points into parameters; with a single run they are the model's own."""
-        sizes = [shape.numel() for shape in self.shapes.values()]
-        pieces = points_KP.split(sizes, dim=1)  # type: ignore[no-untyped-call]
         own: dict[str, Tensor] = dict(named_trainable(self.runs[0].model))
         if len(points_KP) == 1:
-            for one, piece in zip(own.values(), pieces, strict=True):
-                one.data.copy_(piece.view_as(one))
+            put(self.runs[0].model, points_KP[0])
             return own
-        named = zip(self.shapes.items(), pieces, strict=True)
-        return {name: piece.to(own[name].dtype).view(-1, *shape) for (name, shape), piece in named}
+        pieces = points_KP.split([one.numel() for one in own.values()], dim=1)  # type: ignore[no-untyped-call]
+        named = zip(own.items(), pieces, strict=True)
+        return {name: piece.to(one.dtype).view(-1, *one.shape) for (name, one), piece in named}
 
     def _gradient(self, part: Tensor, num_members: int) -> Tensor:
         gradient, part.grad = part.grad, None
@@ -137,29 +135,18 @@ class FullBatch:
         model = self.runs[number].model
         put(model, point_P)
         squares_P = torch.zeros_like(point_P)
-        for tokens_bL in self._few(number):
+        sequences = self.runs[number].sequences
+        few = max(1, OWN_GRADIENT_BYTES // (FLOAT32 * len(point_P)))
+        for rows_b in torch.arange(sequences.num_sequences, device=self.device).split(few):  # type: ignore[no-untyped-call]
             with self.precision.active(self.device.type):
+                tokens_bL = sequences.tokens(rows_b)
                 gradients, _ = per_sample_gradients(model, tokens_bL, self.objective)
             squares = [one.double().square().sum(0).flatten() for one in gradients.values()]
             squares_P += torch.cat(squares)
-        squares_P /= self.runs[number].sequences.num_sequences
+        squares_P /= sequences.num_sequences
         least = torch.finfo(torch.float64).tiny  # if all gradients are 0
         metric_P = (squares_P + FLOOR * squares_P.mean()).clamp(min=least).rsqrt()
         return metric_P / metric_P.mean()
-
-    def _few(self, number: int) -> Iterator[Tensor]:
-        sequences = self.runs[number].sequences
-        parameters = sum(shape.numel() for shape in self.shapes.values())
-        few = max(1, OWN_GRADIENT_BYTES // (FLOAT32 * parameters))
-        for rows_b in torch.arange(sequences.num_sequences, device=self.device).split(few):  # type: ignore[no-untyped-call]
-            yield sequences.tokens(rows_b)
-
-
-def _frozen(models: Sequence[nn.Module]) -> dict[str, Tensor]:
-    """Weights that do not train, by name, with an axis of models in front."""
-    names = [name for name, one in models[0].named_parameters() if not one.requires_grad]
-    named = [dict(model.named_parameters()) for model in models]
-    return {name: torch.stack([weights[name].detach() for weights in named]) for name in names}
 
 
 def flat(model: nn.Module) -> Tensor:

@@ -5,7 +5,7 @@ Runs with equally many sequences are evaluated as one stacked model. Shapes: P p
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
@@ -16,14 +16,20 @@ from rote.core.units import bits_from_nats
 from rote.training.finish.evaluation import FullBatch, flat, put
 from rote.training.finish.lbfgs import Lbfgs
 from rote.training.finish.routing import Rounds, has_experts
-from rote.training.training_run import Diverged, FinishProgress, Interrupted, Row, TrainingRun
+from rote.training.training_run import (
+    Diverged,
+    FinishProgress,
+    Interrupted,
+    OnEnd,
+    Row,
+    TrainingRun,
+    next_save_seconds,
+)
 
 PREDICTED_GAIN, EVALUATIONS, LINE_SEARCH = "predicted gain", "evaluations", "line search"
 EVALUATIONS_A_STRIDE = 50  # evaluations per Lightning step
 RECENT_ITERATIONS = 50  # averaged, because single predictions scatter by a factor of three
 FEWEST_ITERATIONS = 100  # since it began; no run ends before: the quadratic model is inaccurate
-
-OnEnd = Callable[[TrainingRun, Diverged | None], None]
 
 
 class FinishModule(lightning.LightningModule):
@@ -61,7 +67,7 @@ class FinishModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Start the clock for the first checkpoint."""
-        self.next_save_seconds = self._next_save()
+        self.next_save_seconds = next_save_seconds(one.run for one in self.active)
 
     def training_step(self, *_: int) -> None:
         """Run several evaluations, because a Lightning step costs half a millisecond by itself."""
@@ -104,11 +110,7 @@ class FinishModule(lightning.LightningModule):
             one.save()
         if stop:
             raise Interrupted("stopped in the finish with a checkpoint")
-        self.next_save_seconds = self._next_save()
-
-    def _next_save(self) -> float:
-        wanted = [one.run.checkpointing.every_seconds for one in self.active]
-        return time.monotonic() + min((one for one in wanted if one is not None), default=math.inf)
+        self.next_save_seconds = next_save_seconds(one.run for one in self.active)
 
 
 class _Finishing:
