@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from rote.auditing.corpus import measured_canaries, read_corpus, usable_manifest
-from rote.auditing.gathering import GatheredScores, Passed, stored_of
+from rote.auditing.gathering import GatheredScores, stored_of
+from rote.auditing.membership import Passed
 from rote.auditing.passes import Stages
 from rote.auditing.request import AuditRequest
 from rote.auditing.stages import LoadModel, PartialResults, Stage, StageImpossible, run_stage

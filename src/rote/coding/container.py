@@ -138,7 +138,6 @@ class OfText(Protocol):
 
     def encoder(self) -> Encoder:
         """Return the tokeniser that made the tokens."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

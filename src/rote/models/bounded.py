@@ -1,7 +1,7 @@
 """Bound the modules, weights and buffers that may be created while a model is built."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +49,9 @@ class Bound:
 @contextmanager
 def bounded_construction(bound: Bound) -> Iterator[None]:
     """Within the block, raises `TooLarge` once the bound is exceeded; for one thread."""
-    with ExitStack() as stack:
-        for handle in (
-            register_module_module_registration_hook(bound.take_module),
-            register_module_parameter_registration_hook(bound.take_weight),
-            register_module_buffer_registration_hook(bound.take_buffer),
-        ):
-            stack.callback(handle.remove)
+    with (
+        register_module_module_registration_hook(bound.take_module),
+        register_module_parameter_registration_hook(bound.take_weight),
+        register_module_buffer_registration_hook(bound.take_buffer),
+    ):
         yield

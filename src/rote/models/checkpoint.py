@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from rote.models.adapters import Adapter, is_adapter
 from rote.models.bounded import Bound, TooLarge, bounded_construction
@@ -140,30 +139,27 @@ def load_causal_lm(
             if is_quantised(found.config):
                 model, report = load_dequantised(folder, empty, stored, dtype)
             else:
-                model, report = _load_values(empty, stored, dtype)
+                model, report = type(empty).from_pretrained(
+                    None,
+                    config=empty.config,
+                    state_dict=dict(stored.by_name),  # so that no other file of the folder is read
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # so that the report says which
+                    dtype=dtype,
+                )
         except Exception as error:  # transformers, safetensors and pickle share no error class
             raise ValueError(f"{folder} cannot be loaded: {first_line(error)}") from error
         harmless = _require_same(folder, found, stored, model, report)
     if adapter is not None:
         adapter.merge(model)
-    tried = _tried(folder, model.eval(), start_token=start_token, vocab_size=found.vocab_size)
+    try:
+        tried = with_what_it_offers(
+            model.eval(), start_token=start_token, vocab_size=found.vocab_size
+        )
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
     tried.unused_weights = harmless
     return tried
-
-
-def _load_values(
-    empty: Any, stored: StoredWeights, dtype: torch.dtype
-) -> tuple[Any, Mapping[str, Any]]:
-    """Pass weights by value, so that no other file of the folder is read."""
-    model, report = type(empty).from_pretrained(
-        None,
-        config=empty.config,
-        state_dict=dict(stored.by_name),
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # so that the report says which
-        dtype=dtype,
-    )
-    return model, report
 
 
 def import_transformers() -> Any:
@@ -250,10 +246,3 @@ def _require_counts(value: Any, path: Path) -> None:
         is_count = any(word in key for word in COUNTS)
         if is_count and type(held) is int and held > MOST_OF_THEM:
             raise ValueError(f"{path} says {key}={held:,}, and no model has more than 100,000")
-
-
-def _tried(folder: Path, model: nn.Module, *, start_token: int, vocab_size: int) -> CausalLM:
-    try:
-        return with_what_it_offers(model, start_token=start_token, vocab_size=vocab_size)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from error

@@ -25,7 +25,7 @@ MOST_LAYERS = 1 << 12  # counting parameters builds each layer, so more cannot b
 class Decoder(nn.Module):
     """A model ``forward(tokens_BL) -> logits_BLV``; fulfils `HasHead`, `HasBlocks` and `HasCache`.
 
-    A block takes residual_BLD, and in ``read`` also a `Past`. Subclasses create blocks and norm
+    A block takes residual_BLD, and in ``read`` also its `Past`. Subclasses create blocks and norm
     after their other embeddings, and an untied head last, as the linear layer ``unembedding``:
     weights are drawn in the order in which modules are created.
     """
@@ -70,7 +70,7 @@ class Decoder(nn.Module):
         """Apply ``hidden`` to tokens that follow those of ``pasts``, and add them to it."""
         residual_BLD = self.embedded(tokens_BL, pasts[0].length)
         for block, past in zip(self.passes(), pasts, strict=True):
-            residual_BLD = block.read(residual_BLD, past)  # type: ignore[operator]
+            residual_BLD = block(residual_BLD, past)
         normed_BLD: Tensor = self.final_norm(residual_BLD)
         return normed_BLD
 
@@ -107,11 +107,9 @@ class TokenReader(Protocol):
 
         In the first call L may be anything, 0 too, because a start is put in front. Later it is 1.
         """
-        ...
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these sequences, in this order."""
-        ...
 
 
 def token_reader(model: nn.Module) -> TokenReader:

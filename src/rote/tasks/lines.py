@@ -75,11 +75,9 @@ class Batching(Protocol):
 
     def length(self, num_characters: int) -> int:
         """Return L for lines of so many characters; raises ValueError."""
-        ...
 
     def rows(self, lines_NS: Tensor, seed: int) -> Tensor:
         """Return the sequences, int64 [N, L]; raises ValueError."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

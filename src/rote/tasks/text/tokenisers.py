@@ -29,23 +29,18 @@ class Encoder(Protocol):
     @property
     def vocab_size(self) -> int:
         """Return the largest symbol plus one."""
-        ...
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the tokens of each text."""
-        ...
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
         """Return the text of each sequence; a character that is cut becomes U+FFFD."""
-        ...
 
     def vocabulary_digest(self) -> str:
         """Return a digest of the symbols' meanings, independent of the file format."""
-        ...
 
     def save(self, folder: Path) -> None:
         """Write what `load` needs."""
-        ...
 
 
 class Tokeniser(Protocol):
@@ -53,15 +48,12 @@ class Tokeniser(Protocol):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that a prepared corpus must agree with."""
-        ...
 
     def version(self) -> str:
         """Return a digest of what the settings do not cover; empty if they cover all."""
-        ...
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
         """Return the ready tokeniser; raises ValueError."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
