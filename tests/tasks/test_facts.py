@@ -11,6 +11,7 @@ from tests.tasks.characters import decoded
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run.execute import execute
+from rote.tasks.canaries.spaces import bits
 from rote.tasks.facts.biographies import ATTRIBUTES, NAMES, Biographies
 from rote.tasks.facts.task import CAPITALS, Facts
 from rote.tasks.lines import Lines, LineTask, Windows
@@ -97,7 +98,7 @@ def test_facts_that_are_none_are_refused(changes: dict[str, Any], message: str) 
 def test_an_attribute_has_as_many_values_as_its_bits_say(name: str) -> None:
     values = ATTRIBUTES[name].values
     assert len({values.unrank(rank) for rank in range(values.size)}) == values.size
-    assert ATTRIBUTES[name].bits == pytest.approx(BITS[name], rel=1e-12)
+    assert bits(values) == pytest.approx(BITS[name], rel=1e-12)
 
 
 def test_knowledge_is_counted_exactly() -> None:

@@ -107,14 +107,14 @@ def _pickles(folder: Path, *, is_allowed: bool) -> list[Path]:
 
 
 def _parts(index: Path) -> list[Path]:
-    names = read_object(index).get("weight_map")
-    is_map = isinstance(names, dict) and names
-    if not is_map or not all(isinstance(name, str) and name for name in names.values()):
+    held = read_object(index).get("weight_map")
+    names = list(held.values()) if isinstance(held, dict) else []
+    if not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError(
             f"{index} has no weight_map that says which file holds which weight: save the model "
             "again, or get the file anew"
         )
-    paths = [index.parent / name for name in sorted(set(names.values()))]
+    paths = [index.parent / name for name in sorted(set(names))]
     for path in paths:
         _require_inside(path, index)
     if missing := [path.name for path in paths if not path.exists()]:

@@ -55,7 +55,8 @@ def problems_of(
             f"task.largest_operand={largest} makes {number:,} problems, {MAX_PROBLEMS:,} at most"
         )
     problems = []
-    for name, first, second in product(operations, *[range(least, largest + 1)] * 2):
+    operands = range(least, largest + 1)
+    for name, first, second in product(operations, operands, operands):
         result = OPERATIONS[name][1](first, second)
         reduced = result if modulus is None else result % modulus
         problems.append(ArithmeticProblem(first, name, second, reduced))

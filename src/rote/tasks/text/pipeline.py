@@ -77,19 +77,6 @@ class FinishedStages:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptWindows:
-    """Which windows are duplicates, bool [N] each."""
-
-    exact_N: np.ndarray
-    near_N: np.ndarray
-
-    @property
-    def kept_N(self) -> np.ndarray:
-        """Return the windows that are no duplicates, bool [N]."""
-        return ~(self.exact_N | self.near_N)
-
-
-@dataclass(frozen=True, kw_only=True)
 class PreparationPipeline:
     """A working folder beside the prepared corpora."""
 
@@ -116,14 +103,48 @@ class PreparationPipeline:
                 done.nulls,
                 done.cutter["document"],
             )
+        return self._without_duplicates(encoder, dtype, done, progress)
+
+    def _without_duplicates(
+        self, encoder: Encoder, dtype: np.dtype, done: FinishedStages, progress: Progress
+    ) -> Path:
+        """Write the windows that are kept and their manifest; return their folder."""
         raw = WindowFile(path=self.folder / TOKENS, length=self.recipe.length, dtype=dtype)
-        kept = self._without_duplicates(raw, progress)
+        exact_N, threshold = exact_duplicates(raw, progress), self.recipe.near_duplicate_threshold
+        near_N = np.zeros_like(exact_N)
+        if threshold is not None:
+            near_N = near_duplicates(raw, exact_N, threshold, progress)
+        kept_N = ~(exact_N | near_N)
         whole = self.folder / WHOLE
         shutil.rmtree(whole, ignore_errors=True)  # from a session that was killed here
         whole.mkdir()
         encoder.save(whole)
-        self._write_kept(whole, raw, kept.kept_N, progress)
-        write_json(whole / MANIFEST, self._manifest(whole, encoder, dtype, done, kept))
+        self._write_kept(whole, raw, kept_N, progress)
+        counts = {
+            "documents": done.cutter["document"],
+            "null_documents": done.nulls,
+            "bytes": done.text_bytes,
+            "tokens": done.tokens,
+            "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
+            "exact_duplicates_removed": int(exact_N.sum()),
+            "near_duplicates_removed": int(near_N.sum()),
+            "windows": int(kept_N.sum()),
+        }
+        digests = {
+            "text": done.text_digest,
+            "vocabulary": encoder.vocabulary_digest(),
+            "tokens": sha256_of_file(whole / TOKENS),
+        }
+        manifest = {
+            "source": repr(self.recipe.source),
+            "tokeniser": repr(self.recipe.tokeniser),
+            "settings": self.recipe.settings(),
+            "vocab_size": encoder.vocab_size,
+            "dtype": dtype.str,
+            "counts": counts,
+            "digests": digests,
+        }
+        write_json(whole / MANIFEST, manifest)
         return whole
 
     def _encoder(self, progress: Progress) -> Encoder:
@@ -170,13 +191,6 @@ class PreparationPipeline:
         except TypeError as error:
             raise Damaged(state, error, remedy) from error
 
-    def _without_duplicates(self, raw: WindowFile, progress: Progress) -> KeptWindows:
-        exact_N, threshold = exact_duplicates(raw, progress), self.recipe.near_duplicate_threshold
-        near_N = np.zeros_like(exact_N)
-        if threshold is not None:
-            near_N = near_duplicates(raw, exact_N, threshold, progress)
-        return KeptWindows(exact_N=exact_N, near_N=near_N)
-
     def _write_kept(
         self, whole: Path, raw: WindowFile, kept_N: np.ndarray, progress: Progress
     ) -> None:
@@ -188,37 +202,6 @@ class PreparationPipeline:
         with (whole / DOCUMENTS).open("xb") as stream:
             stream.write(documents_N[kept_N].tobytes())
             _sync(stream)
-
-    def _manifest(
-        self,
-        whole: Path,
-        encoder: Encoder,
-        dtype: np.dtype,
-        done: FinishedStages,
-        kept: KeptWindows,
-    ) -> dict[str, Any]:
-        return {
-            "source": repr(self.recipe.source),
-            "tokeniser": repr(self.recipe.tokeniser),
-            "settings": self.recipe.settings(),
-            "vocab_size": encoder.vocab_size,
-            "dtype": dtype.str,
-            "counts": {
-                "documents": done.cutter["document"],
-                "null_documents": done.nulls,
-                "bytes": done.text_bytes,
-                "tokens": done.tokens,
-                "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
-                "exact_duplicates_removed": int(kept.exact_N.sum()),
-                "near_duplicates_removed": int(kept.near_N.sum()),
-                "windows": int(kept.kept_N.sum()),
-            },
-            "digests": {
-                "text": done.text_digest,
-                "vocabulary": encoder.vocabulary_digest(),
-                "tokens": sha256_of_file(whole / TOKENS),
-            },
-        }
 
 
 def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
