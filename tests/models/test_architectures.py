@@ -7,7 +7,15 @@ import pytest
 import torch
 from tests.conftest import COMPOSER, TINY
 from tests.models.formulas import gpt_parameters
-from tests.models.parity import LLAMA_NAMES, Weights, noisy, renamed, require_same, with_weights
+from tests.models.parity import (
+    LLAMA_NAMES,
+    Weights,
+    noisy,
+    renamed,
+    require_same,
+    require_same_steps,
+    with_weights,
+)
 from torch import Tensor, nn
 
 from rote.config.compose import groups
@@ -48,17 +56,15 @@ def tokens_BL() -> Tensor:
     "model",
     [
         lambda: Moe(**MOE),
+        lambda: NanoGPT(**SHAPE, num_heads=3, mlp_ratio=1),
         lambda: Looped(**SHAPE, num_heads=3, num_loops=3),
         lambda: AttentionOnly(**SHAPE, num_heads=3),
         lambda: MlpOnly(**SHAPE, num_heads=3),
     ],
-    ids=["moe", "looped", "attention_only", "mlp_only"],
+    ids=["moe", "nanogpt", "looped", "attention_only", "mlp_only"],
 )
 def test_it_reads_token_by_token_as_it_reads_all(model, tokens_BL: Tensor) -> None:
-    made = shaken(model()).eval()
-    pasts = made.pasts()
-    steps = [made.read(tokens_BL[:, [position]], pasts) for position in range(9)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), made.hidden(tokens_BL))
+    require_same_steps(shaken(model()).eval(), tokens_BL, range(1, 9))
 
 
 def test_loops_are_a_deeper_model_with_equal_blocks(tokens_BL: Tensor) -> None:

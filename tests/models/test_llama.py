@@ -4,7 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from tests.models.parity import LLAMA_NAMES, noisy, renamed, require_same, with_weights
+from tests.models.parity import (
+    LLAMA_NAMES,
+    noisy,
+    renamed,
+    require_same,
+    require_same_steps,
+    with_weights,
+)
 from torch import Tensor, nn
 
 from rote.models.llama import Llama
@@ -54,10 +61,7 @@ def test_it_reads_token_by_token_as_it_reads_all(
     pair: tuple[Llama, nn.Module], tokens_BL: Tensor
 ) -> None:
     model, _ = pair
-    pasts = model.pasts()
-    steps = [model.read(tokens_BL[:, :4], pasts)]
-    steps += [model.read(tokens_BL[:, [position]], pasts) for position in range(4, 11)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
+    pasts = require_same_steps(model, tokens_BL, range(4, 11))
     kept_BGTK, _ = pasts[0].keys_and_values()
     assert 2 * 2 * kept_BGTK[0, :, 0].numel() == model.past_numbers
 

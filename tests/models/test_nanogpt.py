@@ -53,12 +53,6 @@ def test_logits_are_those_of_its_weights_alone(model: NanoGPT, tokens_BL: Tensor
     torch.testing.assert_close(model(tokens_BL), written_out(model, tokens_BL), atol=1e-5, rtol=0)
 
 
-def test_it_reads_token_by_token_as_it_reads_all(model: NanoGPT, tokens_BL: Tensor) -> None:
-    pasts = model.pasts()
-    steps = [model.read(tokens_BL[:, [position]], pasts) for position in range(9)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
-
-
 @pytest.mark.parametrize("mlp_ratio", [1, 4])
 def test_the_formula_counts_its_parameters(mlp_ratio: int) -> None:
     model = NanoGPT(**SHAPE, num_heads=3, mlp_ratio=mlp_ratio)

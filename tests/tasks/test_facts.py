@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import pytest
-import torch
 from tests.conftest import COMPOSER
 from tests.tasks.characters import decoded
+from tests.tasks.characters import lines as padded_lines
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -45,9 +45,7 @@ def biographies(**changes: Any) -> Biographies:
 
 
 def lines(task: LineTask, *, heldout: bool = False, seed: int = 0) -> list[str]:
-    sequences = task.heldout(seed) if heldout else task.train(seed)
-    rows = sequences.tokens(torch.arange(sequences.num_sequences))
-    return [line.rstrip() for line in decoded(rows, task.characters)]
+    return [line.rstrip() for line in padded_lines(task, heldout=heldout, seed=seed)]
 
 
 def answers(task: LineTask, seed: int = 0) -> list[str]:

@@ -85,22 +85,22 @@ def _table(stages: Stages, gathered: GatheredScores, names: Sequence[str]) -> pl
 
 
 def _extracted(stages: Stages, gathered: GatheredScores) -> dict[str, pl.Series]:
-    number = len(stages.corpus.aside_D)
-    suffix_log_p_D = gathered.passed[FORWARD][SUFFIX_LOG_P]
-    log_p: list[float | None] = [None] * number
-    extracted: list[bool | None] = [None] * number
-    held: list[int | None] = [None] * number
+    """Return columns that are null for documents on which extraction was not tried."""
+    log_p: dict[int, float] = {}
+    extracted: dict[int, bool] = {}
+    held: dict[int, int] = {}
     if EXTRACTION in gathered.passed:
-        found_T = gathered.passed[EXTRACTION]["extracted"]
-        for place, is_extracted in zip(stages.tried.tolist(), found_T.tolist(), strict=True):
-            extracted[place], log_p[place] = is_extracted, float(suffix_log_p_D[place])
-        places = stages.tried[found_T].tolist()
-        for place, count in zip(places, _holding(stages, places), strict=True):
-            held[place] = count
+        tried, found_T = stages.tried, gathered.passed[EXTRACTION]["extracted"]
+        suffix_log_p_D = gathered.passed[FORWARD][SUFFIX_LOG_P]
+        log_p = {place: float(suffix_log_p_D[place]) for place in tried.tolist()}
+        extracted = dict(zip(tried.tolist(), found_T.tolist(), strict=True))
+        places = tried[found_T].tolist()
+        held = dict(zip(places, _holding(stages, places), strict=True))
+    rows = range(len(stages.corpus.aside_D))
     return {
-        "suffix_log_p": pl.Series(log_p, dtype=pl.Float64),
-        "extracted": pl.Series(extracted, dtype=pl.Boolean),
-        "suffix_documents": pl.Series(held, dtype=pl.Int64),
+        "suffix_log_p": pl.Series([log_p.get(row) for row in rows], dtype=pl.Float64),
+        "extracted": pl.Series([extracted.get(row) for row in rows], dtype=pl.Boolean),
+        "suffix_documents": pl.Series([held.get(row) for row in rows], dtype=pl.Int64),
     }
 
 
