@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.core.checks import require_flag
 from rote.models.attention import Past
 from rote.models.contracts import HasCache
 from rote.models.likelihood import started
@@ -82,6 +83,14 @@ class Decoder(nn.Module):
         """Return the first block's input, [B, L] -> [B, L, D]; ``start`` is the first position."""
         embedded_BLD: Tensor = self.token_embedding(tokens_BL)
         return embedded_BLD
+
+    def _add_end(self, *, is_tied: bool, norm_eps: float) -> None:
+        """Add an RMS norm and, if it is untied, the head; then draw all weights."""
+        require_flag("model.is_tied", is_tied)
+        vocab_size, width = self.token_embedding.weight.shape
+        self.final_norm = nn.RMSNorm(width, eps=norm_eps)
+        self.unembedding = None if is_tied else nn.Linear(width, vocab_size, bias=False)
+        self._initialise()
 
     def _initialise(self) -> None:
         """Draw matrices as GPT-2's; those that add to the residual, in any pass, are smaller."""

@@ -170,9 +170,7 @@ class GatedDeltaNet(RecurrentDecoder):
             )
             for _ in range(num_layers)
         )  # fmt: skip
-        self.final_norm = nn.RMSNorm(width, eps=NORM_EPS)
-        self.unembedding = None if is_tied else nn.Linear(width, vocab_size, bias=False)
-        self._initialise()
+        self._add_end(is_tied=is_tied, norm_eps=NORM_EPS)
 
     def _initialise(self) -> None:
         super()._initialise()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_positive, require_whole
 from rote.models.attention import Past, attend_after, attention_bytes, require_divides
 from rote.models.contracts import FLOAT32, StepFormat
 from rote.models.decoder import MOST_LAYERS, Decoder
@@ -148,6 +148,7 @@ class Llama(Decoder):
         super().__init__(vocab_size=vocab_size, width=width, max_length=max_length)
         self.mlp_width = 4 * -(-2 * width // 3) if mlp_width is None else mlp_width
         require_whole("model.mlp_width", self.mlp_width, 1)
+        require_positive("model.rotary_base", rotary_base)
         self.num_groups, self.num_heads = num_groups, num_heads
         self.blocks = nn.ModuleList(
             LlamaBlock(
@@ -159,9 +160,7 @@ class Llama(Decoder):
             )
             for _ in range(num_layers)
         )
-        self.final_norm = nn.RMSNorm(width, eps=NORM_EPS)
-        self.unembedding = None if is_tied else nn.Linear(width, vocab_size, bias=False)
-        self._initialise()
+        self._add_end(is_tied=is_tied, norm_eps=NORM_EPS)
 
     def make_mlp(self, width: int) -> nn.Module:
         """Return the MLP of one block."""
