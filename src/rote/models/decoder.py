@@ -8,7 +8,7 @@ Shapes: B sequences, L positions, D width, V vocabulary.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -108,17 +108,31 @@ STEP_LOGITS = 1 << 22  # of all sequences: 16 MiB in float32
 CACHE_NUMBERS = 1 << 26  # keys and values of all sequences: 256 MiB in float32
 
 
-class TokenReader(Protocol):
-    """Reads several sequences of the same number of tokens, from their start."""
+class TokenReader:
+    """Reads several sequences of the same number of tokens, from their start.
+
+    This one reads earlier tokens again in each call; `token_reader` may return a quicker one.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.inputs_BL: Tensor | None = None
 
     def read(self, tokens_BL: Tensor) -> Tensor:
         """Return logits of the token after these, in the model's format, [B, L] int64 -> [B, V].
 
         In the first call L may be anything, 0 too, because a start is put in front. Later it is 1.
         """
+        if self.inputs_BL is None:
+            self.inputs_BL = started(self.model, tokens_BL)
+        else:
+            self.inputs_BL = torch.cat([self.inputs_BL, tokens_BL], dim=1)
+        return self.model(self.inputs_BL)[:, -1]
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these sequences, in this order."""
+        assert self.inputs_BL is not None
+        self.inputs_BL = self.inputs_BL[rows]
 
 
 def token_reader(model: nn.Module) -> TokenReader:
@@ -126,7 +140,7 @@ def token_reader(model: nn.Module) -> TokenReader:
 
     A model with a cache computes each position once; others recompute all of them.
     """
-    return _Cached(model) if isinstance(model, HasCache) else _Rereading(model)
+    return _CachedReader(model) if isinstance(model, HasCache) else TokenReader(model)
 
 
 def sequences_at_once(model: nn.Module, *, length: int, vocab_size: int) -> int:
@@ -136,9 +150,12 @@ def sequences_at_once(model: nn.Module, *, length: int, vocab_size: int) -> int:
     return max(1, min(STEP_LOGITS // vocab_size, CACHE_NUMBERS // (length * model.past_numbers)))
 
 
-class _Cached:
+class _CachedReader(TokenReader):
+    """Reads each position once."""
+
     def __init__(self, model: HasCache) -> None:
-        self.model, self.pasts = model, model.pasts()
+        super().__init__(model)
+        self.pasts = model.pasts()
 
     def read(self, tokens_BL: Tensor) -> Tensor:
         inputs_BL = tokens_BL if self.pasts[0].length else started(self.model, tokens_BL)
@@ -148,20 +165,3 @@ class _Cached:
     def keep(self, rows: Tensor) -> None:
         for past in self.pasts:
             past.keep(rows)
-
-
-class _Rereading:
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.inputs_BL: Tensor | None = None
-
-    def read(self, tokens_BL: Tensor) -> Tensor:
-        if self.inputs_BL is None:
-            self.inputs_BL = started(self.model, tokens_BL)
-        else:
-            self.inputs_BL = torch.cat([self.inputs_BL, tokens_BL], dim=1)
-        return self.model(self.inputs_BL)[:, -1]
-
-    def keep(self, rows: Tensor) -> None:
-        assert self.inputs_BL is not None
-        self.inputs_BL = self.inputs_BL[rows]
