@@ -36,6 +36,7 @@ MOE = {
     **SHAPE, "num_heads": 2, "num_groups": 2, "mlp_width": 8, "rotary_base": 1e4, "is_tied": True,
     "num_experts": 4, "num_active": 2, "balance": 0.01,
 }  # fmt: skip
+TOKENS = (17, 4, 9)  # V, B, L
 
 
 def count(model: nn.Module) -> int:
@@ -45,11 +46,6 @@ def count(model: nn.Module) -> int:
 def shaken(model: nn.Module) -> nn.Module:
     torch.manual_seed(1)
     return noisy(model, 0.2)
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(17, (4, 9), generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ VARIANTS = [
     {"num_groups": 2, "mlp_width": 20, "is_tied": False},
     {"num_groups": 1, "mlp_width": 32, "is_tied": True},
 ]
+TOKENS = (37, 3, 11)  # V, B, L
 
 
 def of_transformers(model: Llama, *, num_groups: int, is_tied: bool) -> nn.Module:
@@ -44,11 +45,6 @@ def pair(request: pytest.FixtureRequest) -> tuple[Llama, nn.Module]:
     model = noisy(Llama(**SHAPE, rotary_base=10_000.0, **request.param))
     chosen = {key: request.param[key] for key in ("num_groups", "is_tied")}
     return model, of_transformers(model, **chosen)
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(37, (3, 11), generator=torch.Generator().manual_seed(1))
 
 
 def test_logits_loss_and_gradients_are_those_of_transformers(

@@ -10,17 +10,13 @@ from torch.nn.functional import gelu, layer_norm
 from rote.models.nanogpt import NanoGPT
 
 SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}
+TOKENS = (17, 4, 9)  # V, B, L
 
 
 @pytest.fixture
 def model() -> NanoGPT:
     torch.manual_seed(0)
     return noisy(NanoGPT(**SHAPE, num_heads=3, mlp_ratio=1))
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(17, (4, 9), generator=torch.Generator().manual_seed(1))
 
 
 def written_out(model: NanoGPT, tokens_BL: Tensor) -> Tensor:
