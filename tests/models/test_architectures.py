@@ -205,7 +205,12 @@ DELTA = {
         (Llama, LLAMA, {"num_heads": 12, "num_groups": 12}, "must be even"),
         (Llama, LLAMA, {"mlp_width": 0}, "model.mlp_width must be a whole number from 1 up"),
         (Llama, LLAMA, {"rotary_base": -1.0}, "model.rotary_base must be a number above 0"),
-        (Llama, LLAMA, {"is_tied": "no"}, "model.is_tied must be true or false, got 'no'"),
+        (
+            Llama,
+            LLAMA,
+            {"num_heads": 2, "num_groups": 2, "is_tied": "no"},
+            "model.is_tied must be true or false, got 'no'",
+        ),
         (Mamba2, MAMBA, {"is_tied": "no"}, "model.is_tied must be true or false, got 'no'"),
         (GatedDeltaNet, DELTA, {"is_tied": 1}, "model.is_tied must be true or false, got 1"),
         (Mamba2, MAMBA, {"num_heads": 5}, "is not divisible by size.num_heads=5"),
