@@ -11,7 +11,6 @@ import numpy as np
 
 from rote.core.progress import Progress
 from rote.io.write import sha256_of_file
-from rote.models.tokeniser_process import end_of_batch
 from rote.tasks.text.reading.formats import TEXT, FileFormat, files_of, kind_of
 from rote.tasks.text.reading.rows import DocumentRow, RowSelection, rows_of
 
@@ -244,8 +243,12 @@ def _tokenised(texts: Sequence[str], path: Path, reading: ReadOptions) -> list[T
     assert reading.encode is not None
     tokens: list[Tokens] = []
     while len(tokens) < len(texts):
-        end = end_of_batch(texts, len(tokens), TOKENISED_AT_ONCE)
-        tokens += reading.encode(texts[len(tokens) : end])
+        start = end = len(tokens)
+        size = 0
+        while end < len(texts) and (end == start or size + len(texts[end]) <= TOKENISED_AT_ONCE):
+            size += len(texts[end])
+            end += 1
+        tokens += reading.encode(texts[start:end])
         reading.progress(f"tokenising {path.name}", end, len(texts))
     return tokens
 

@@ -122,7 +122,7 @@ class TokeniserProcess:
         encoded: list[np.ndarray] = []
         while len(encoded) < len(texts):
             start = len(encoded)
-            batch = texts[start : end_of_batch(texts, start, CHARACTERS_AT_ONCE)]
+            batch = texts[start : _end_of_batch(texts, start)]
             encoded += self._asked("encode", list(batch))
         return encoded
 
@@ -150,10 +150,10 @@ class TokeniserProcess:
         return answer
 
 
-def end_of_batch(texts: Sequence[str], start: int, most_characters: int) -> int:
+def _end_of_batch(texts: Sequence[str], start: int) -> int:
     """Return the end of a batch: the text at ``start`` and those after it up to a size."""
     size, end = len(texts[start]), start + 1
-    while end < len(texts) and size + len(texts[end]) <= most_characters:
+    while end < len(texts) and size + len(texts[end]) <= CHARACTERS_AT_ONCE:
         size += len(texts[end])
         end += 1
     return end
