@@ -16,7 +16,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from rote.auditing.scoring import OnePass
-from rote.auditing.stages import Stage, batches_of, stage_of, tokens_at_once
+from rote.auditing.stages import Stage, batches_of, tokens_at_once
 from rote.models.causal_lm import with_what_it_offers
 from rote.scores.likelihood import zlib_bytes
 
@@ -76,8 +76,8 @@ def _passes(shape: Shape) -> dict[str, Callable[[], object]]:
         k_percent=K_PERCENT, beginning_tokens=shape.length, suffix=(half // 2, half),
         counts_V=np.bincount(np.concatenate(rows), minlength=shape.vocab_size), keeps_tokens=True,
     )  # fmt: skip
-    stage = stage_of(
-        "forward", rows, score,
+    stage = Stage(
+        name="forward", lengths_R=lengths, row=rows.__getitem__, score=score,
         most_tokens=tokens_at_once(shape.vocab_size, torch.device("cpu")),
     )  # fmt: skip
     batches = list(_padded(stage))

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.auditing.small_folders import WEIGHTS, changed, refusal, saved, sides
 
-from rote.auditing.targets import CheckpointTarget
+from rote.auditing.targets import CheckpointTarget, precision_of
 
 CONFIG, INDEX = "config.json", "model.safetensors.index.json"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n"
@@ -247,16 +247,10 @@ def test_config_json_leads_to_no_other_file_and_no_kernel(folder: Path) -> None:
     )
     shutil.copy(folder / WEIGHTS, folder / "shard-00001-model-00001-of-00001.safetensors")
     found = CheckpointTarget(folder, start_token=None, allow_pickle=False)
-    model = found.load(precision_fp32())
+    model = found.load(precision_of("fp32"))
     held = load_file(folder / WEIGHTS)["model.embed_tokens.weight"]
     assert torch.equal(model.model.get_input_embeddings().weight, held)
     assert model.model.config._attn_implementation in ("sdpa", "eager")
-
-
-def precision_fp32():  # type: ignore[no-untyped-def]
-    from rote.auditing.targets import precision_of
-
-    return precision_of("fp32")
 
 
 def test_a_mark_before_config_json_is_passed_over_or_named(folder: Path) -> None:

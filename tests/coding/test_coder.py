@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from tests.measures.known import Fixed
+from torch import nn
 
 from rote.coding.coder import TokenWindows, decode, encode
 from rote.core.progress import no_progress
@@ -12,13 +13,6 @@ from rote.models.gpt import GPT
 from rote.tasks.uniform import Uniform
 
 V, S = 64, 16
-
-
-class Skewed(nn.Module):
-    """Always the same: token v has probability proportional to 2^-v/4; keeps no past."""
-
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        return (-torch.arange(V) * np.log(2) / 4).float().expand(*tokens_BL.shape, V)
 
 
 @pytest.fixture
@@ -52,7 +46,9 @@ def test_a_known_source_takes_its_entropy() -> None:
     p = 2.0 ** (-np.arange(V) / 4)
     p /= p.sum()
     tokens_N = np.random.default_rng(1).choice(V, size=30_000, p=p)
-    claimed, written = there_and_back(Skewed(), tokens_N, 512)
+    claimed, written = there_and_back(
+        Fixed((-np.arange(V) * np.log(2) / 4).tolist()), tokens_N, 512
+    )
     assert claimed == pytest.approx(-np.log2(p)[tokens_N].sum(), rel=1e-6)
     assert written == pytest.approx(claimed, rel=1e-3)
 

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from tests.measures.known import Bigram
 from tests.models.parity import noisy
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,15 +27,7 @@ def prefix_BP() -> Tensor:
     return torch.randint(V, (B, P), generator=torch.Generator().manual_seed(1))
 
 
-class Bigram(nn.Module):
-    """Logits of the next token by the last one: after the start 0, then by a table."""
-
-    def __init__(self, probabilities_VV: list[list[float]]) -> None:
-        super().__init__()
-        self.log_p_VV = torch.tensor(probabilities_VV).log()
-
-    def forward(self, inputs_BL: Tensor) -> Tensor:
-        return self.log_p_VV[inputs_BL]
+TABLE = Bigram(torch.tensor([[0.1, 0.5, 0.4], [0.4, 0.3, 0.3], [0.05, 0.05, 0.9]]).log())
 
 
 def log_p_of_all(model: nn.Module, prefix_P: Tensor) -> Tensor:
@@ -89,17 +82,16 @@ def test_one_beam_is_greedy_decoding(gpt: GPT, prefix_BP: Tensor) -> None:
 
 def test_a_beam_finds_what_greedy_decoding_misses() -> None:
     # From 0: greedy says 1 (0.5), which leads to 0.5 * 0.4; 2 (0.4) leads to 0.4 * 0.9.
-    model = Bigram([[0.1, 0.5, 0.4], [0.4, 0.3, 0.3], [0.05, 0.05, 0.9]])
     prefix_BP = torch.tensor([[0]])
-    greedy, _ = beam_search(model, prefix_BP, num_tokens=2, num_beams=1)
+    greedy, _ = beam_search(TABLE, prefix_BP, num_tokens=2, num_beams=1)
     assert greedy.tolist() == [[[1, 0]]]
-    wide, log_p_BK = beam_search(model, prefix_BP, num_tokens=2, num_beams=2)
+    wide, log_p_BK = beam_search(TABLE, prefix_BP, num_tokens=2, num_beams=2)
     assert wide.tolist() == [[[2, 2], [1, 0]]]
     torch.testing.assert_close(log_p_BK.exp(), torch.tensor([[0.36, 0.2]]).double())
 
 
 def test_equally_likely_ones_come_in_the_order_of_their_tokens() -> None:
-    flat = Bigram([[1 / 3] * 3] * 3)
+    flat = Bigram(torch.full((3, 3), 1 / 3).log())
     found_BKS, _ = beam_search(flat, torch.tensor([[0], [2]]), num_tokens=2, num_beams=4)
     assert found_BKS.tolist() == [[[0, 0], [0, 1], [0, 2], [1, 0]]] * 2
 
@@ -113,9 +105,8 @@ def test_an_empty_prefix_begins_with_the_start(gpt: GPT) -> None:
 
 
 def test_ranks_of_the_true_rest() -> None:
-    model = Bigram([[0.1, 0.5, 0.4], [0.4, 0.3, 0.3], [0.05, 0.05, 0.9]])
     tokens_BL = torch.tensor([[0, 2, 2], [0, 1, 0], [0, 1, 1], [1, 0, 1]])
-    ranks_B = beam_ranks(model, tokens_BL, prefix_tokens=1, num_beams=2)
+    ranks_B = beam_ranks(TABLE, tokens_BL, prefix_tokens=1, num_beams=2)
     # From 1 the beam keeps 0 and, of equally likely ones, 1; it so misses [2, 2] with 0.3 * 0.9.
     assert ranks_B.tolist() == [0, 1, -1, 0]
 

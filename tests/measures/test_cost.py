@@ -2,10 +2,10 @@
 
 import gc
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
+from tests.measures.known import CPU, Fixed, Listed
 from torch import Tensor, nn
 
 from rote.core.units import uniform_bits
@@ -13,17 +13,11 @@ from rote.measures.cost import Cost, sequence_code_bits
 from rote.measures.protocol import Measurement
 from rote.models.gpt import GPT
 from rote.tasks.uniform import Uniform
-from rote.training.data import TokensInMemory
 
-CPU = torch.device("cpu")
 V, S, N = 16, 8, 16
 
 
-class Guesser(nn.Module):
-    """Knows nothing."""
-
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        return torch.zeros(*tokens_BL.shape, V)
+GUESSER = Fixed([0.0] * V)  # knows nothing
 
 
 class LookupTable(nn.Module):
@@ -43,22 +37,11 @@ class LookupTable(nn.Module):
         return logits
 
 
-@dataclass
-class Fixed:
+def listed(**settings: int) -> Listed:
     """Sequences with distinct first tokens."""
-
-    vocab_size: int = V
-    length: int = S
-
-    def train(self, seed: int) -> TokensInMemory:
-        rows = torch.randint(V, (N, S), generator=torch.Generator().manual_seed(seed))
-        rows[:, 0] = torch.arange(N)
-        return TokensInMemory(rows)
-
-    heldout = train
-
-    def entropy_bits(self, *, from_position: int = 0) -> float:
-        return uniform_bits(N * (S - from_position), V)
+    rows = torch.randint(V, (N, S), generator=torch.Generator().manual_seed(0))
+    rows[:, 0] = torch.arange(N)
+    return Listed(rows, vocab_size=V, **settings)
 
 
 def measured(model: nn.Module, task: object) -> Measurement:
@@ -67,7 +50,7 @@ def measured(model: nn.Module, task: object) -> Measurement:
 
 def test_a_uniform_guesser_memorises_nothing() -> None:
     task = Uniform(num_sequences=100, length=S, vocab_size=V, num_heldout_sequences=10)
-    totals = measured(Guesser(), task).totals
+    totals = measured(GUESSER, task).totals
     assert totals["train_code_bits"] == pytest.approx(task.entropy_bits(), rel=1e-7)
     after_first = totals["train_code_bits"] - totals["train_first_token_code_bits"]
     assert after_first == pytest.approx(task.entropy_bits(from_position=1), rel=1e-7)
@@ -77,9 +60,9 @@ def test_a_uniform_guesser_memorises_nothing() -> None:
 
 @pytest.mark.parametrize("num_known", [0, 1, 5, S - 1])
 def test_a_lookup_table_memorises_exactly_what_it_holds(num_known: int) -> None:
-    task = Fixed()
+    task = listed()
     table = LookupTable(task.train(0).tokens_NL, num_known)
-    memorised = task.entropy_bits() - measured(table, task).totals["train_code_bits"]
+    memorised = uniform_bits(N * S, V) - measured(table, task).totals["train_code_bits"]
     assert memorised == pytest.approx(uniform_bits(num_known * N, V), rel=1e-7, abs=1e-3)
 
 
@@ -95,10 +78,7 @@ def test_arrays_hold_every_sequence_and_add_up() -> None:
 
 
 def test_tokens_that_are_only_read_are_not_counted() -> None:
-    class Prompted(Fixed):
-        scored_from = 6
-
-    result = measured(Guesser(), Prompted())
+    result = measured(GUESSER, listed(scored_from=6))
     assert result.totals["train_tokens"] == 2 * N
     assert result.totals["train_code_bits"] == pytest.approx(uniform_bits(2 * N, V), rel=1e-7)
     assert result.arrays["train_code_bits"].tolist() == pytest.approx([2 * math.log2(V)] * N)

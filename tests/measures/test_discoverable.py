@@ -1,14 +1,14 @@
 """ln p of a true rest against counting by hand, against drawing, and in real runs."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from tests.conftest import MakeSpec
+from tests.measures.known import CPU, PLAIN, Fixed, Listed
 from tests.models.parity import noisy
-from torch import Tensor, nn
+from torch import nn
 
 from rote.analysis.quantities.generations import num_extractable
 from rote.ledger.store import Store
@@ -17,40 +17,17 @@ from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
 from rote.run.execute import execute
-from rote.training.data import TokensInMemory
 
-CPU = torch.device("cpu")
 V, S = 4, 6
-PLAIN = Sampler(temperature=1.0, top_k=None, top_p=None)
 TOP_2 = Sampler(temperature=1.0, top_k=2, top_p=None)
 TOP_P = Sampler(temperature=0.5, top_k=None, top_p=0.6)
 SHARES = torch.tensor([0.4, 0.3, 0.2, 0.1])
 
 
-class Fixed(nn.Module):
-    """The same four probabilities after everything."""
-
-    def forward(self, inputs_BL: Tensor) -> Tensor:
-        return SHARES.log().expand(*inputs_BL.shape, V)
-
-
-@dataclass
-class Rows:
-    """Three training rows, likelier and less likely ones, and the least likely one held out."""
-
-    vocab_size: int = V
-    length: int = S
-
-    def train(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(
-            torch.tensor([[3, 3, 0, 0, 0, 0], [3, 3, 0, 1, 0, 1], [0, 0, 0, 0, 2, 0]])
-        )
-
-    def heldout(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(torch.full((1, S), 3))
-
-    def entropy_bits(self, *, from_position: int = 0) -> None:
-        return None
+SAYS = Fixed(SHARES.log().tolist())
+# Three training rows, likelier and less likely ones, and the least likely one held out.
+ROWS = torch.tensor([[3, 3, 0, 0, 0, 0], [3, 3, 0, 1, 0, 1], [0, 0, 0, 0, 2, 0]])
+TASK = Listed(ROWS, torch.full((1, S), 3), vocab_size=V)
 
 
 def measured(num_beams: int | None = None, num_sequences: int = 9) -> Measurement:
@@ -60,7 +37,7 @@ def measured(num_beams: int | None = None, num_sequences: int = 9) -> Measuremen
         samplers={"plain": PLAIN, "top_2": TOP_2},
         num_beams=num_beams,
     )
-    return measure(Fixed(), Rows(), seed=0, device=CPU)
+    return measure(SAYS, TASK, seed=0, device=CPU)
 
 
 def test_logarithms_are_those_worked_by_hand() -> None:
@@ -101,7 +78,7 @@ def test_only_the_first_sequences_are_tried() -> None:
 def test_one_pass_gives_what_each_distribution_gives_alone(
     sampler: Sampler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In pieces of three positions, against `Sampler.log_p` on whole logits."""
+    """In pieces of three positions, against the sampler on whole logits."""
     monkeypatch.setattr("rote.scores.forward.CPU_CHUNK_LOGITS", 3 * V)
     torch.manual_seed(0)
     gpt = noisy(GPT(num_layers=1, width=16, num_heads=2, vocab_size=V, max_length=S), 0.3)
@@ -109,9 +86,16 @@ def test_one_pass_gives_what_each_distribution_gives_alone(
     found_KB = suffix_log_p(gpt, tokens_BL, prefix_tokens=3, samplers=[PLAIN, sampler])
     with torch.inference_mode():
         logits_BLV = gpt(nn.functional.pad(tokens_BL[:, :-1], (1, 0)))
-        expected_B = sampler.log_p(logits_BLV[:, 3:], tokens_BL[:, 3:])
+        log_p_BLV = sampler.log_probabilities(logits_BLV[:, 3:]).double()
+        expected_B = log_p_BLV.gather(-1, tokens_BL[:, 3:, None]).sum(dim=(1, 2))
     assert found_KB.dtype == torch.float64
     torch.testing.assert_close(found_KB[1], expected_B, rtol=1e-5, atol=0)
+
+
+def test_a_long_rest_does_not_underflow() -> None:
+    tokens_1L = torch.full((1, 2000), 3)
+    (found_1,) = suffix_log_p(SAYS, tokens_1L, prefix_tokens=0, samplers=[PLAIN])
+    assert found_1.item() == pytest.approx(2000 * math.log(0.1), rel=1e-6)
 
 
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from tests.measures.known import PLAIN, Fixed
 from tests.models.parity import noisy
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from rote.measures.discoverable import suffix_log_p
@@ -13,7 +14,7 @@ from rote.models.gpt import GPT
 
 V = 4
 SHARES = torch.tensor([0.1, 0.2, 0.3, 0.4])
-PLAIN = Sampler(temperature=1.0, top_k=None, top_p=None)
+SAYS = Fixed(SHARES.log().tolist())
 
 
 def drawing(sampler: Sampler = PLAIN, **settings: float | int | None) -> Drawing:
@@ -21,16 +22,9 @@ def drawing(sampler: Sampler = PLAIN, **settings: float | int | None) -> Drawing
     return Drawing(sampler=sampler, **(values | settings))  # type: ignore[arg-type]
 
 
-class Fixed(nn.Module):
-    """The same four probabilities after everything."""
-
-    def forward(self, inputs_BL: Tensor) -> Tensor:
-        return SHARES.log().expand(*inputs_BL.shape, V)
-
-
 def said(how: Drawing, uniform_NS: Tensor) -> Tensor:
     nothing_NP = torch.empty(len(uniform_NS), 0, dtype=torch.int64)
-    return drawn(Fixed(), nothing_NP, uniform_NS, how, vocab_size=V)
+    return drawn(SAYS, nothing_NP, uniform_NS, how, vocab_size=V)
 
 
 def test_evenly_spread_numbers_give_each_token_its_share() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import COMPOSER, TINY
-from tests.measures.known import Fixed
+from tests.measures.known import CPU, Fixed
 from tests.tasks.bytetext import ByteText
 from torch import Tensor, nn
 
@@ -19,8 +19,8 @@ from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 
-CPU = torch.device("cpu")
 V = 6
+TEXT = ByteText(num_sequences=5, length=64, vocab_size=256, num_heldout_sequences=1)
 
 
 def planted(**changes: Any) -> Canaries:
@@ -75,8 +75,7 @@ def test_references_are_drawn_where_there_are_too_many_and_never_the_canary_itse
 
 def test_only_the_canarys_own_tokens_count_however_long_the_others_are() -> None:
     """Words differ in length: a uniform guesser must charge eight bits for each byte."""
-    base = ByteText(num_sequences=5, length=64, vocab_size=256, num_heldout_sequences=1)
-    task = planted(base=base, kinds=["words"], secret_length=2, num_each=1, num_controls=1)
+    task = planted(base=TEXT, kinds=["words"], secret_length=2, num_each=1, num_controls=1)
     arrays = measured(task, Fixed([0.0] * 256), num_references=50)
     for canary, code in zip(task.manifest(1).canaries, arrays["code_bits"], strict=True):
         sentence = f"{canary.before}{canary.secret}{canary.after}"
@@ -104,8 +103,7 @@ class Recites(nn.Module):
 
 
 def test_extracted_is_what_greedy_decoding_recites_to_its_end() -> None:
-    base = ByteText(num_sequences=5, length=64, vocab_size=256, num_heldout_sequences=1)
-    task = planted(base=base, kinds=["words"], secret_length=1, num_each=3, num_controls=1)
+    task = planted(base=TEXT, kinds=["words"], secret_length=1, num_each=3, num_controls=1)
     whole, cut, other, control = task.manifest(1).canaries
     rows = [
         whole.tokens(whole.secret, task.encode),
@@ -121,8 +119,7 @@ def test_extracted_is_what_greedy_decoding_recites_to_its_end() -> None:
 def test_tokens_that_reach_into_the_secret_are_not_given_away() -> None:
     """A tokeniser may join the template's last space with the secret's first letter."""
     canary = planted(
-        base=ByteText(num_sequences=5, length=64, vocab_size=256, num_heldout_sequences=1),
-        kinds=["words"], secret_length=1, num_each=1,
+        base=TEXT, kinds=["words"], secret_length=1, num_each=1
     ).manifest(0).canaries[0]  # fmt: skip
 
     def by_pairs(text: str) -> list[int]:

@@ -1,11 +1,10 @@
 """Extraction with known answers: what is stored is given back, and nothing else."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 from tests.conftest import MakeSpec
+from tests.measures.known import CPU, Listed
 from torch import Tensor, nn
 
 from rote.ledger.store import Store
@@ -13,9 +12,7 @@ from rote.measures.extraction import Extraction
 from rote.measures.protocol import Measurement
 from rote.models.gpt import GPT
 from rote.run.execute import execute
-from rote.training.data import TokensInMemory
 
-CPU = torch.device("cpu")
 V, S, N = 32, 12, 20
 
 
@@ -40,41 +37,28 @@ class Table(nn.Module):
         return logits_BLV
 
 
-@dataclass
-class Fixed:
-    """Training sequences that begin with their own number, held-out ones with another."""
+def rows_of(seed: int, first_N: Tensor) -> Tensor:
+    """Sequences that begin with these tokens, by steps of 2 and more: none rises by 1."""
+    random = torch.Generator().manual_seed(seed)
+    steps = torch.randint(2, V, (len(first_N), S), generator=random)
+    steps[:, 0] = first_N
+    return steps.cumsum(dim=1) % V
 
-    vocab_size: int = V
-    length: int = S
 
-    def train(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(self._rows(seed, torch.arange(N)))
-
-    def heldout(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(self._rows(seed + 1, torch.full((3,), N)))
-
-    def _rows(self, seed: int, first_N: Tensor) -> Tensor:
-        # Steps of 2 and more: no token is the one before it plus 1.
-        steps = torch.randint(
-            2, V, (len(first_N), S), generator=torch.Generator().manual_seed(seed)
-        )
-        steps[:, 0] = first_N
-        return steps.cumsum(dim=1) % V
-
-    def entropy_bits(self, *, from_position: int = 0) -> None:
-        return None
+# Training sequences begin with their own number, held-out ones with another.
+ROWS = rows_of(0, torch.arange(N))
+TASK = Listed(ROWS, rows_of(1, torch.full((3,), N)), vocab_size=V)
 
 
 def measured(model: nn.Module, prefixes: list[int], num_sequences: int = 1000) -> Measurement:
     measure = Extraction(prefix_tokens=prefixes, num_sequences=num_sequences)
-    return measure(model, Fixed(), seed=0, device=CPU)
+    return measure(model, TASK, seed=0, device=CPU)
 
 
 def test_a_lookup_table_gives_back_exactly_what_it_stores() -> None:
-    rows = Fixed().train(0).tokens_NL
     # Row 5 goes wrong at position 4: it comes from prefixes of more than 4 tokens. Row 9's last
     # token is wrong: it never comes.
-    table = Table({row: rows[row] for row in (2, 5, 9, 17)}, wrong_at={5: 4, 9: S - 1})
+    table = Table({row: ROWS[row] for row in (2, 5, 9, 17)}, wrong_at={5: 4, 9: S - 1})
     result = measured(table, [2, 4, 8])
     stored = {2: [2, 17], 4: [2, 17], 8: [2, 5, 17]}
     for prefix, expected in stored.items():
@@ -87,8 +71,7 @@ def test_a_lookup_table_gives_back_exactly_what_it_stores() -> None:
 
 
 def test_only_the_first_sequences_are_tried() -> None:
-    rows = Fixed().train(0).tokens_NL
-    table = Table({row: rows[row] for row in (2, 17)}, wrong_at={})
+    table = Table({row: ROWS[row] for row in (2, 17)}, wrong_at={})
     result = measured(table, [4], num_sequences=10)
     assert (result.totals["train_tried"], result.totals["train_extracted_4"]) == (10, 1)
     assert result.arrays["train_extracted_4"].shape == (10,)
@@ -106,10 +89,8 @@ def test_what_a_gpt_is_told_to_have_said_is_what_it_says() -> None:
             row[position] = model(inputs[None])[0, -1].argmax()
     for row in rows[::4]:
         row[7] = (row[7] + 1) % V
-    task = Fixed()
-    task.train = task.heldout = lambda seed: TokensInMemory(rows)  # type: ignore[method-assign]
     measure = Extraction(prefix_tokens=[3, 5, 9], num_sequences=N)
-    found = measure(model, task, seed=0, device=CPU).arrays
+    found = measure(model, Listed(rows, vocab_size=V), seed=0, device=CPU).arrays
     for prefix in (3, 5, 9):
         said = rows[:, :prefix]
         for _ in range(prefix, S):
@@ -121,8 +102,7 @@ def test_what_a_gpt_is_told_to_have_said_is_what_it_says() -> None:
 
 
 def test_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = Fixed().train(0).tokens_NL
-    table = Table({row: rows[row] for row in range(0, N, 3)}, wrong_at={6: 4})
+    table = Table({row: ROWS[row] for row in range(0, N, 3)}, wrong_at={6: 4})
     whole = measured(table, [2, 8]).totals
     monkeypatch.setattr("rote.measures.extraction.sequences_at_once", lambda *_, **__: 3)
     assert measured(table, [2, 8]).totals == whole
@@ -146,10 +126,8 @@ def test_a_model_that_has_memorised_gives_all_back_and_a_new_one_nothing(
 
 
 def test_a_prefix_that_ends_inside_what_is_not_learnt_is_refused() -> None:
-    class Prompted(Fixed):
-        scored_from = 8
-
-    Extraction(prefix_tokens=[8], num_sequences=1).check(Prompted())
-    message = "a prefix of 7 tokens leaves some .* not learnt: Prompted begins to score at 8"
+    prompted = Listed(ROWS, vocab_size=V, scored_from=8)
+    Extraction(prefix_tokens=[8], num_sequences=1).check(prompted)
+    message = "a prefix of 7 tokens leaves some .* not learnt: Listed begins to score at 8"
     with pytest.raises(ValueError, match=message):
-        Extraction(prefix_tokens=[7, 9], num_sequences=1).check(Prompted())
+        Extraction(prefix_tokens=[7, 9], num_sequences=1).check(prompted)

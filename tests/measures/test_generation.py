@@ -3,30 +3,27 @@
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.conftest import MakeSpec
-from torch import Tensor, nn
+from tests.measures.known import CPU, PLAIN, Bigram, Listed
+from torch import Tensor
 
 from rote.analysis.quantities.generations import drawings_in, generated
 from rote.cli.main import main
 from rote.ledger.store import Store
 from rote.measures.drawing import Drawing
 from rote.measures.generation import Generation, Target
-from rote.measures.sampling import Sampler
 from rote.models.gpt import GPT
 from rote.models.likelihood import token_nats
 from rote.run.execute import execute
 from rote.tasks.text.tokenisers import ByteEncoder
-from rote.training.data import TokensInMemory
 
-CPU = torch.device("cpu")
 V, S, N = 256, 12, 30
-PLAIN = Sampler(temperature=1.0, top_k=None, top_p=None)
 DRAWINGS = {
     "free": Drawing(sampler=PLAIN, first_temperature=None, decay_tokens=0, prompt_tokens=0),
     "prompted": Drawing(sampler=PLAIN, first_temperature=None, decay_tokens=0, prompt_tokens=4),
@@ -34,35 +31,21 @@ DRAWINGS = {
 MEASURE = Generation(num_samples=N, match_tokens=3, window_tokens=5, drawings=DRAWINGS)
 
 
-class Bigram(nn.Module):
+def letters(seed: int) -> Bigram:
     """Says letters, large and small, by a random table of one letter before."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        letters = [*b"ABCabc ", *"é".encode()]
-        random = torch.Generator().manual_seed(seed)
-        self.logits_VV = torch.full((V, V), -9.0)
-        self.logits_VV[:, letters] = 2 * torch.randn(V, len(letters), generator=random)
-
-    def forward(self, inputs_BL: Tensor) -> Tensor:
-        return self.logits_VV[inputs_BL]
+    said = [*b"ABCabc ", *"é".encode()]
+    logits_VV = torch.full((V, V), -9.0)
+    random = torch.Generator().manual_seed(seed)
+    logits_VV[:, said] = 2 * torch.randn(V, len(said), generator=random)
+    return Bigram(logits_VV)
 
 
-@dataclass
-class Letters:
+class Texts(Listed):
     """Two training texts and two held out."""
 
-    vocab_size: int = V
-    length: int = S
-
-    def train(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(_rows("abcabcABCABC", "Cab Cab bac "))
-
-    def heldout(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(_rows("aaaaabbbbbcc", "CCCaaaBBBccc"))
-
-    def entropy_bits(self, *, from_position: int = 0) -> None:
-        return None
+    def __init__(self) -> None:
+        training = _rows("abcabcABCABC", "Cab Cab bac ")
+        super().__init__(training, _rows("aaaaabbbbbcc", "CCCaaaBBBccc"), vocab_size=V)
 
     def encode(self, text: str) -> Sequence[int]:
         return list(text.encode())
@@ -77,7 +60,7 @@ def _rows(*texts: str) -> Tensor:
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, np.ndarray]:
-    return dict(MEASURE(Bigram(0), Letters(), seed=0, device=CPU).arrays)
+    return dict(MEASURE(letters(0), Texts(), seed=0, device=CPU).arrays)
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -87,13 +70,13 @@ def test_pieces_are_those_of_the_samples(arrays: dict[str, np.ndarray], name: st
     assert (samples_NL.shape, samples_NL.dtype) == ((N, S), np.uint8)
     texts = [row.tobytes().decode(errors="replace") for row in samples_NL]
     for row, text in enumerate(texts):
-        nats_L = token_nats(Bigram(0), torch.tensor(samples_NL[row : row + 1]).long())[0].double()
+        nats_L = token_nats(letters(0), torch.tensor(samples_NL[row : row + 1]).long())[0].double()
         assert pieces["nats"][row] == pytest.approx(float(nats_L.sum()), rel=1e-6)
         least = min(nats_L[at : at + 5].sum() for at in range(S - 4))
         assert pieces["window_nats"][row] == pytest.approx(float(least), rel=1e-6)
         assert pieces["zlib_bytes"][row] == len(zlib.compress(text.encode()))
         lower = list(text.lower().encode())[:S]
-        lower_nats = token_nats(Bigram(0), torch.tensor([lower]))[0].double().sum()
+        lower_nats = token_nats(letters(0), torch.tensor([lower]))[0].double().sum()
         assert pieces["lowercase_nats"][row] == pytest.approx(float(lower_nats), rel=1e-6)
         assert pieces["lowercase_tokens"][row] == len(lower)
     assert pieces["is_distinct"].sum() > 5
@@ -103,7 +86,7 @@ def test_pieces_are_those_of_the_samples(arrays: dict[str, np.ndarray], name: st
 def test_what_stands_in_the_data_is_looked_for_behind_the_prompt(
     arrays: dict[str, np.ndarray], name: str, prompt: int
 ) -> None:
-    task, found = Letters(), {"documents": [], "heldout_documents": []}
+    task, found = Texts(), {"documents": [], "heldout_documents": []}
     rows = {"documents": task.train(0), "heldout_documents": task.heldout(0)}
     for sample_L in arrays[f"{name}_tokens"]:
         for key, data in rows.items():
@@ -121,7 +104,7 @@ def test_what_stands_in_the_data_is_looked_for_behind_the_prompt(
 
 
 def test_totals_count_what_arrays_hold(arrays: dict[str, np.ndarray]) -> None:
-    totals = MEASURE(Bigram(0), Letters(), seed=0, device=CPU).totals
+    totals = MEASURE(letters(0), Texts(), seed=0, device=CPU).totals
     distinct_N = arrays["free_is_distinct"] == 1
     found_N = arrays["free_documents"] > 0
     assert totals["free_samples"] == N
@@ -136,9 +119,9 @@ def test_samples_are_a_function_of_the_seed_and_of_their_number(
     arrays: dict[str, np.ndarray],
 ) -> None:
     fewer = Generation(num_samples=7, match_tokens=3, window_tokens=5, drawings=DRAWINGS)
-    again = fewer(Bigram(0), Letters(), seed=0, device=CPU).arrays
+    again = fewer(letters(0), Texts(), seed=0, device=CPU).arrays
     np.testing.assert_array_equal(again["free_tokens"], arrays["free_tokens"][:7])
-    other = fewer(Bigram(0), Letters(), seed=1, device=CPU).arrays
+    other = fewer(letters(0), Texts(), seed=1, device=CPU).arrays
     assert (other["free_tokens"] != again["free_tokens"]).any()
 
 
@@ -147,30 +130,30 @@ def test_an_attack_on_any_model_has_its_own_references_and_counts(
 ) -> None:
     target = Target(
         length=S, vocab_size=V, prompts_BP=_rows("aaaa", "CCCa"), in_training=lambda tokens: 2,
-        in_heldout=lambda tokens: 0, text=None, references={"small": Bigram(1)},
+        in_heldout=lambda tokens: 0, text=None, references={"small": letters(1)},
     )  # fmt: skip
-    found = MEASURE.attack(Bigram(0), target, seed=0, device=CPU)
+    found = MEASURE.attack(letters(0), target, seed=0, device=CPU)
     np.testing.assert_array_equal(found.arrays["prompted_tokens"], arrays["prompted_tokens"])
-    nats_NL = token_nats(Bigram(1), torch.tensor(arrays["free_tokens"]).long())
+    nats_NL = token_nats(letters(1), torch.tensor(arrays["free_tokens"]).long())
     expected_N = nats_NL.double().sum(dim=1)
     assert found.arrays["free_reference_small_nats"] == pytest.approx(expected_N, rel=1e-6)
     assert found.totals["free_memorised"] == N
     assert not any("zlib" in name or "lowercase" in name for name in found.arrays)
     with pytest.raises(ValueError, match=r"a prompt takes 4 tokens, there are 3"):
         too_few = replace(target, prompts_BP=_rows("aaa"))
-        MEASURE.attack(Bigram(0), too_few, seed=0, device=CPU)
+        MEASURE.attack(letters(0), too_few, seed=0, device=CPU)
     with pytest.raises(ValueError, match=r"match_tokens=3 is more than the 2 tokens there are"):
         too_short = replace(target, length=6)
-        MEASURE.attack(Bigram(0), too_short, seed=0, device=CPU)
+        MEASURE.attack(letters(0), too_short, seed=0, device=CPU)
 
 
 def test_batches_do_not_change_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     gpt = GPT(num_layers=1, width=16, num_heads=2, vocab_size=V, max_length=S).eval()
-    whole = MEASURE(gpt, Letters(), seed=0, device=CPU).arrays
+    whole = MEASURE(gpt, Texts(), seed=0, device=CPU).arrays
     monkeypatch.setattr("rote.measures.drawing.sequences_at_once", lambda *_, **__: 7)
     monkeypatch.setattr("rote.measures.cost.CPU_LOGITS_PER_BATCH", 7 * S * V)
-    for name, array in MEASURE(gpt, Letters(), seed=0, device=CPU).arrays.items():
+    for name, array in MEASURE(gpt, Texts(), seed=0, device=CPU).arrays.items():
         np.testing.assert_allclose(array, whole[name], rtol=1e-5)
 
 

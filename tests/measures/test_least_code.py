@@ -4,38 +4,25 @@ import math
 
 import pytest
 import torch
-from tests.measures.test_cost import CPU, Guesser, measured
+from tests.measures.known import CPU, Listed
+from tests.measures.test_cost import GUESSER, measured
 from torch import Tensor
 
 from rote.measures.cost import Cost, least_code_bits
 from rote.tasks.uniform import Uniform
-from rote.training.data import TokensInMemory
 
 V = 16
 
 
-class Listed:
-    """Sequences as given; those tokens before ``scored_from`` are their prompts."""
-
-    vocab_size = V
-
-    def __init__(self, rows: Tensor, scored_from: int = 0) -> None:
-        self.rows, self.length, self.scored_from = rows, rows.shape[1], scored_from
-
-    def train(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(self.rows)
-
-    heldout = train
-
-
 def least(rows: Tensor, scored_from: int = 0) -> float:
-    return least_code_bits(TokensInMemory(rows), Listed(rows, scored_from), device=CPU)
+    task = Listed(rows, vocab_size=V, scored_from=scored_from)
+    return least_code_bits(task.train(0), task, device=CPU)
 
 
 def test_distinct_sequences_take_log2_of_their_number_each() -> None:
     task = Uniform(num_sequences=1000, length=8, vocab_size=V, num_heldout_sequences=1)
     assert least_code_bits(task.train(0), task, device=CPU) == 1000 * math.log2(1000)
-    assert Cost()(Guesser(), task, seed=0, device=CPU).totals["train_least_code_bits"] == (
+    assert Cost()(GUESSER, task, seed=0, device=CPU).totals["train_least_code_bits"] == (
         1000 * math.log2(1000)
     )
     assert least(torch.zeros(1, 4, dtype=torch.int64)) == 0
@@ -78,6 +65,6 @@ def test_no_table_of_sequences_has_a_shorter_code() -> None:
                     sequence[position] = torch.where(counts > 0, counts.log(), -1e4)
             return logits
 
-    totals = measured(Known(), Listed(rows)).totals
+    totals = measured(Known(), Listed(rows, vocab_size=V)).totals
     assert totals["train_code_bits"] == pytest.approx(totals["train_least_code_bits"], rel=1e-6)
     assert totals["train_least_code_bits"] == pytest.approx(3 * math.log2(5) + 2 * math.log2(5 / 2))

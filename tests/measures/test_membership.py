@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import MakeSpec
-from tests.measures.known import Fixed
+from tests.measures.known import CPU, Fixed
 from tests.tasks.bytetext import ByteText
 from torch import nn
 
@@ -19,7 +19,6 @@ from rote.run.execute import execute
 from rote.tasks.canaries.task import Canaries
 from rote.tasks.uniform import Uniform
 
-CPU = torch.device("cpu")
 V, L = 128, 20
 
 

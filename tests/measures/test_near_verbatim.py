@@ -2,23 +2,20 @@
 
 import itertools
 import math
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from tests.measures.known import CPU, PLAIN, Listed
 from torch import Tensor, nn
 
 from rote.measures.discoverable import suffix_log_p
 from rote.measures.near_verbatim import NearVerbatim, greedy_distances, longest_matches, near_log_p
 from rote.measures.protocol import Measurement
 from rote.measures.sampling import Sampler
-from rote.training.data import TokensInMemory
 
-CPU = torch.device("cpu")
 V, S, D = 4, 8, 3
-PLAIN = Sampler(temperature=1.0, top_k=None, top_p=None)
 TOP_3 = Sampler(temperature=0.8, top_k=3, top_p=None)
 TRUE_L = torch.tensor([2, 0, 1, 1, 3, 2, 0, 3, 1])  # a prefix of one token and the rest
 FEW = 5  # tokens of a rest, where the beam is to hold every continuation
@@ -36,21 +33,8 @@ class Planted(nn.Module):
         return self.logits_LVV[torch.arange(inputs_BL.shape[1]), inputs_BL]
 
 
-@dataclass
-class Rows:
-    """One training sequence, twice, and another one held out."""
-
-    vocab_size: int = V
-    length: int = S + 1
-
-    def train(self, seed: int) -> TokensInMemory:
-        return TokensInMemory(TRUE_L.repeat(2, 1))
-
-    def heldout(self, seed: int) -> TokensInMemory:
-        return TokensInMemory((TRUE_L[None] + 1) % V)
-
-    def entropy_bits(self, *, from_position: int = 0) -> None:
-        return None
+# One training sequence, twice, and another one held out.
+ROWS = Listed(TRUE_L.repeat(2, 1), (TRUE_L[None] + 1) % V, vocab_size=V)
 
 
 @cache
@@ -160,7 +144,7 @@ def measured(model: nn.Module) -> Measurement:
     measure = NearVerbatim(
         prefix_tokens=[1, 4], num_sequences=9, distances_tokens=[1, 2], sampler=PLAIN, num_beams=16
     )
-    return measure(model, Rows(), seed=0, device=CPU)
+    return measure(model, ROWS, seed=0, device=CPU)
 
 
 def test_totals_add_up_what_the_arrays_hold() -> None:

@@ -53,21 +53,6 @@ def test_equal_logits_are_kept_together() -> None:
     assert logs[0, 0, 3] == -torch.inf
 
 
-def test_a_suffix_costs_the_sum_of_its_tokens_and_one_cut_token_makes_it_impossible() -> None:
-    logits_BSV = LOGITS.expand(2, 3, 4)
-    suffixes_BS = torch.tensor([[0, 1, 1], [0, 1, 2]])
-    log_p_B = Sampler(temperature=1.0, top_k=2, top_p=None).log_p(logits_BSV, suffixes_BS)
-    assert log_p_B.dtype == torch.float64
-    assert log_p_B.tolist() == pytest.approx([math.log(4 * 3 * 3 / 7**3), -math.inf], rel=1e-6)
-
-
-def test_a_long_suffix_does_not_underflow() -> None:
-    log_p_B = Sampler(temperature=1.0, top_k=None, top_p=None).log_p(
-        LOGITS.expand(1, 2000, 4), torch.full((1, 2000), 3)
-    )
-    assert log_p_B.item() == pytest.approx(2000 * math.log(0.1), rel=1e-6)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

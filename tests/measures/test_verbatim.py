@@ -1,33 +1,22 @@
 """Documents that hold a piece of a sample, counted by hand."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
+from tests.measures.known import CPU
+from tests.tasks.bytetext import ByteText
 
 from rote.measures.generation import among_sequences, among_texts, num_documents
 from rote.tasks.occurrences import Occurrences
-from rote.tasks.text.tokenisers import ByteEncoder
 from rote.tasks.uniform import Uniform
 from rote.training.data import TokensInMemory
 
-CPU = torch.device("cpu")
 TASK = Uniform(num_sequences=1, length=6, vocab_size=300, num_heldout_sequences=1)
-
-
-class Bytes:
-    """Text as a task offers it."""
-
-    def encode(self, text: str) -> Sequence[int]:
-        return list(text.encode())
-
-    def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        return ByteEncoder().decode(tokens_NL)
+TEXT = ByteText(num_sequences=1, length=6, vocab_size=256, num_heldout_sequences=1)
 
 
 def tokens(text: str) -> np.ndarray:
-    return np.array([Bytes().encode(text)])
+    return np.array([TEXT.encode(text)])
 
 
 def test_the_rarest_window_that_stands_somewhere_counts() -> None:
@@ -53,7 +42,7 @@ def test_a_window_that_does_not_fit_is_refused() -> None:
 
 
 def test_text_is_found_by_its_bytes_and_cut_characters_do_not_matter() -> None:
-    holding = among_texts(Occurrences.of_bytes(["un déjà vu".encode(), b"vu d'ici"]), Bytes())
+    holding = among_texts(Occurrences.of_bytes(["un déjà vu".encode(), b"vu d'ici"]), TEXT)
     assert holding(tokens("vu")[0].tolist()) == 2
     assert holding(tokens("déjà")[0].tolist()) == 1
     cut_L = tokens("é déjà")[0]

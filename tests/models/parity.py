@@ -1,6 +1,6 @@
 """Compare a model with transformers' own on the same weights: logits, loss and every gradient."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -66,3 +66,14 @@ def require_same(
     assert made
     for name, gradient in made.items():
         torch.testing.assert_close(gradient, wanted[name], atol=1e-6, rtol=1e-4)
+
+
+def require_same_steps(model: Any, tokens_BL: Tensor, ends: Sequence[int]) -> list[Any]:
+    """Raises AssertionError where reading on, from each end to the next, differs from reading all.
+
+    Returns what the model keeps then.
+    """
+    pasts = model.pasts()
+    steps = [model.read(piece, pasts) for piece in tokens_BL.tensor_split(list(ends), dim=1)]
+    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
+    return list(pasts)

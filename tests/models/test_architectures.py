@@ -7,7 +7,15 @@ import pytest
 import torch
 from tests.conftest import COMPOSER, TINY
 from tests.models.formulas import gpt_parameters
-from tests.models.parity import LLAMA_NAMES, Weights, noisy, renamed, require_same, with_weights
+from tests.models.parity import (
+    LLAMA_NAMES,
+    Weights,
+    noisy,
+    renamed,
+    require_same,
+    require_same_steps,
+    with_weights,
+)
 from torch import Tensor, nn
 
 from rote.config.compose import groups
@@ -28,6 +36,7 @@ MOE = {
     **SHAPE, "num_heads": 2, "num_groups": 2, "mlp_width": 8, "rotary_base": 1e4, "is_tied": True,
     "num_experts": 4, "num_active": 2, "balance": 0.01,
 }  # fmt: skip
+TOKENS = (17, 4, 9)  # V, B, L
 
 
 def count(model: nn.Module) -> int:
@@ -39,26 +48,19 @@ def shaken(model: nn.Module) -> nn.Module:
     return noisy(model, 0.2)
 
 
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(17, (4, 9), generator=torch.Generator().manual_seed(1))
-
-
 @pytest.mark.parametrize(
     "model",
     [
         lambda: Moe(**MOE),
+        lambda: NanoGPT(**SHAPE, num_heads=3, mlp_ratio=1),
         lambda: Looped(**SHAPE, num_heads=3, num_loops=3),
         lambda: AttentionOnly(**SHAPE, num_heads=3),
         lambda: MlpOnly(**SHAPE, num_heads=3),
     ],
-    ids=["moe", "looped", "attention_only", "mlp_only"],
+    ids=["moe", "nanogpt", "looped", "attention_only", "mlp_only"],
 )
 def test_it_reads_token_by_token_as_it_reads_all(model, tokens_BL: Tensor) -> None:
-    made = shaken(model()).eval()
-    pasts = made.pasts()
-    steps = [made.read(tokens_BL[:, [position]], pasts) for position in range(9)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), made.hidden(tokens_BL))
+    require_same_steps(shaken(model()).eval(), tokens_BL, range(1, 9))
 
 
 def test_loops_are_a_deeper_model_with_equal_blocks(tokens_BL: Tensor) -> None:
@@ -202,6 +204,15 @@ DELTA = {
         (Llama, LLAMA, {"num_groups": 3}, "num_heads=4 is not divisible by model.num_groups=3"),
         (Llama, LLAMA, {"num_heads": 12, "num_groups": 12}, "must be even"),
         (Llama, LLAMA, {"mlp_width": 0}, "model.mlp_width must be a whole number from 1 up"),
+        (Llama, LLAMA, {"rotary_base": -1.0}, "model.rotary_base must be a number above 0"),
+        (
+            Llama,
+            LLAMA,
+            {"num_heads": 2, "num_groups": 2, "is_tied": "no"},
+            "model.is_tied must be true or false, got 'no'",
+        ),
+        (Mamba2, MAMBA, {"is_tied": "no"}, "model.is_tied must be true or false, got 'no'"),
+        (GatedDeltaNet, DELTA, {"is_tied": 1}, "model.is_tied must be true or false, got 1"),
         (Mamba2, MAMBA, {"num_heads": 5}, "is not divisible by size.num_heads=5"),
         (Mamba2, MAMBA, {"num_groups": 3}, "num_heads=4 is not divisible by model.num_groups=3"),
         (Mamba2, MAMBA, {"state_width": 0}, "model.state_width must be a whole number from 1 up"),

@@ -32,6 +32,7 @@ from rote.models.tokeniser_process import chosen_start
 V, S, B = 61, 12, 3
 SHAPE = {"vocab_size": V, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 WIDE = {**SHAPE, "intermediate_size": 64}
+TOKENS = (V, B, S)  # V, B, L
 
 
 def made(name: str) -> PreTrainedModel:
@@ -48,11 +49,6 @@ def made(name: str) -> PreTrainedModel:
         "bert": lambda: BertForMaskedLM(BertConfig(**WIDE)),
     }[name]()
     return noisy(model).eval()
-
-
-@pytest.fixture
-def tokens_BL() -> torch.Tensor:
-    return torch.randint(V, (B, S), generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "phi", "mamba"])

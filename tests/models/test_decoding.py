@@ -15,6 +15,7 @@ V, S, B = 101, 24, 5
 # Logits have a standard deviation of about 1. bfloat16 keeps 8 bits: a step's products are rounded
 # at other places than those of a whole pass.
 TOLERANCE = {"fp32": 1e-5, "tf32": 1e-5, "bf16_mixed": 4e-2, "bf16_true": 6e-2}
+TOKENS = (V, B, S)  # V, B, L
 
 
 class Hidden(nn.Module):
@@ -32,11 +33,6 @@ class Hidden(nn.Module):
 def model() -> GPT:
     torch.manual_seed(0)
     return noisy(GPT(num_layers=3, width=48, num_heads=4, vocab_size=V, max_length=S))
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(V, (B, S), generator=torch.Generator().manual_seed(1))
 
 
 def stepped(decoder: TokenReader, tokens_BL: Tensor, prefix: int) -> Tensor:

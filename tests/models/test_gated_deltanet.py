@@ -4,7 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from tests.models.parity import Weights, noisy, renamed, require_same, with_weights
+from tests.models.parity import (
+    Weights,
+    noisy,
+    renamed,
+    require_same,
+    require_same_steps,
+    with_weights,
+)
 from torch import Tensor, nn
 
 from rote.models.gated_deltanet import GatedDeltaNet
@@ -81,11 +88,7 @@ def test_it_reads_on_from_any_position_as_it_reads_all(
     pair: tuple[GatedDeltaNet, nn.Module],
 ) -> None:
     model, _ = pair
-    tokens_BL = tokens(CHUNK + 9)
-    pasts = model.pasts()
-    steps = [model.read(tokens_BL[:, :2], pasts), model.read(tokens_BL[:, 2:CHUNK], pasts)]
-    steps += [model.read(tokens_BL[:, [at]], pasts) for at in range(CHUNK, CHUNK + 9)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
+    pasts = require_same_steps(model, tokens(CHUNK + 9), [2, *range(CHUNK, CHUNK + 9)])
     kept = [one[0] for past in pasts for one in (past.window_BTE, past.state_BHKV)]
     assert model.past_numbers == -(-sum(one.numel() for one in kept) // max(LENGTHS))
 

@@ -17,6 +17,7 @@ from rote.models.huggingface import load_gpt2, save_gpt2
 from rote.models.likelihood import token_nats
 
 SHAPE = {"num_layers": 3, "width": 48, "num_heads": 4, "vocab_size": 101, "max_length": 24}
+TOKENS = (101, 5, 24)  # V, B, L
 
 
 @pytest.fixture
@@ -29,11 +30,6 @@ def ours() -> GPT:
 def theirs(ours: GPT, tmp_path: Path) -> GPT2LMHeadModel:
     save_gpt2(ours, tmp_path)
     return GPT2LMHeadModel.from_pretrained(tmp_path).eval()
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(101, (5, 24), generator=torch.Generator().manual_seed(1))
 
 
 def their_loss(model: GPT2LMHeadModel, tokens_BL: Tensor) -> Tensor:

@@ -11,13 +11,12 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
-from rote.models import attention
-from rote.models import crossentropy as crossentropy_module
+from rote.models import attention, likelihood
 from rote.models import gelu as gelu_module
 from rote.models.attention import is_written_out
-from rote.models.crossentropy import cross_entropy
 from rote.models.gelu import gelu
 from rote.models.gpt import GPT
+from rote.models.likelihood import cross_entropy
 
 # bfloat16 keeps eight bits: one of them is 0.4 %
 TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 8e-3, torch.float64: 1e-6}
@@ -27,7 +26,7 @@ DTYPES = pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.fixture(autouse=True)
 def also_for_few_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch's own would be called."""
-    monkeypatch.setattr(crossentropy_module, "FEW", 0)
+    monkeypatch.setattr(likelihood, "FEW_LOGITS", 0)
     monkeypatch.setattr(gelu_module, "FEW", 0)
 
 
@@ -55,7 +54,7 @@ def assert_same(
 @pytest.mark.parametrize("least", [0.0, 2.0], ids=["by its probability", "by the largest"])
 @DTYPES
 def test_cross_entropy(dtype: torch.dtype, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crossentropy_module, "LEAST", least)
+    monkeypatch.setattr(likelihood, "LEAST", least)
     torch.manual_seed(0)
     logits_NV, tokens_N = 5 * torch.randn(40, 11).to(dtype), torch.randint(11, (40,))
     assert_same(

@@ -25,11 +25,7 @@ FORMATS = {
     )
 }
 Result = tuple[Tensor, dict[str, Tensor]]
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(V, (B, L), generator=torch.Generator().manual_seed(1))
+TOKENS = (V, B, L)  # V, B, L
 
 
 def model() -> GPT:

@@ -4,7 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from tests.models.parity import LLAMA_NAMES, noisy, renamed, require_same, with_weights
+from tests.models.parity import (
+    LLAMA_NAMES,
+    noisy,
+    renamed,
+    require_same,
+    require_same_steps,
+    with_weights,
+)
 from torch import Tensor, nn
 
 from rote.models.llama import Llama
@@ -15,6 +22,7 @@ VARIANTS = [
     {"num_groups": 2, "mlp_width": 20, "is_tied": False},
     {"num_groups": 1, "mlp_width": 32, "is_tied": True},
 ]
+TOKENS = (37, 3, 11)  # V, B, L
 
 
 def of_transformers(model: Llama, *, num_groups: int, is_tied: bool) -> nn.Module:
@@ -39,11 +47,6 @@ def pair(request: pytest.FixtureRequest) -> tuple[Llama, nn.Module]:
     return model, of_transformers(model, **chosen)
 
 
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(37, (3, 11), generator=torch.Generator().manual_seed(1))
-
-
 def test_logits_loss_and_gradients_are_those_of_transformers(
     pair: tuple[Llama, nn.Module], tokens_BL: Tensor
 ) -> None:
@@ -54,10 +57,7 @@ def test_it_reads_token_by_token_as_it_reads_all(
     pair: tuple[Llama, nn.Module], tokens_BL: Tensor
 ) -> None:
     model, _ = pair
-    pasts = model.pasts()
-    steps = [model.read(tokens_BL[:, :4], pasts)]
-    steps += [model.read(tokens_BL[:, [position]], pasts) for position in range(4, 11)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
+    pasts = require_same_steps(model, tokens_BL, range(4, 11))
     kept_BGTK, _ = pasts[0].keys_and_values()
     assert 2 * 2 * kept_BGTK[0, :, 0].numel() == model.past_numbers
 

@@ -30,17 +30,13 @@ GIVEN = {
 }  # fmt: skip
 OF_A_BLOCK = (12 + 36) + (12 + 12) + (12 + 48) + (48 + 12)  # inputs and outputs of its layers
 ADAPTED = ("model=lora", "optim=adamw", "optim.optimiser.lr=0.01")
+TOKENS = (17, 4, 9)  # V, B, L
 
 
 @pytest.fixture
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
     return Store(tmp_path)
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(17, (4, 9), generator=torch.Generator().manual_seed(1))
 
 
 def spec_of(*overrides: str) -> Spec:

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from tests.models.parity import noisy, renamed, require_same, with_weights
+from tests.models.parity import noisy, renamed, require_same, require_same_steps, with_weights
 from torch import Tensor, nn
 
 from rote.models.decoder import sequences_at_once, token_reader
@@ -57,12 +57,7 @@ def test_logits_loss_and_gradients_are_those_of_transformers(
 
 
 def test_it_reads_on_from_any_position_as_it_reads_all(pair: tuple[Mamba2, nn.Module]) -> None:
-    model, _ = pair
-    tokens_BL = tokens(CHUNK + 9)
-    pasts = model.pasts()
-    steps = [model.read(tokens_BL[:, :2], pasts), model.read(tokens_BL[:, 2:CHUNK], pasts)]
-    steps += [model.read(tokens_BL[:, [at]], pasts) for at in range(CHUNK, CHUNK + 9)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
+    require_same_steps(pair[0], tokens(CHUNK + 9), [2, *range(CHUNK, CHUNK + 9)])
 
 
 def test_what_decoding_keeps_does_not_grow(pair: tuple[Mamba2, nn.Module]) -> None:

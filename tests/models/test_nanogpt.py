@@ -10,17 +10,13 @@ from torch.nn.functional import gelu, layer_norm
 from rote.models.nanogpt import NanoGPT
 
 SHAPE = {"num_layers": 2, "width": 12, "vocab_size": 17, "max_length": 9}
+TOKENS = (17, 4, 9)  # V, B, L
 
 
 @pytest.fixture
 def model() -> NanoGPT:
     torch.manual_seed(0)
     return noisy(NanoGPT(**SHAPE, num_heads=3, mlp_ratio=1))
-
-
-@pytest.fixture
-def tokens_BL() -> Tensor:
-    return torch.randint(17, (4, 9), generator=torch.Generator().manual_seed(1))
 
 
 def written_out(model: NanoGPT, tokens_BL: Tensor) -> Tensor:
@@ -51,12 +47,6 @@ def written_out(model: NanoGPT, tokens_BL: Tensor) -> Tensor:
 
 def test_logits_are_those_of_its_weights_alone(model: NanoGPT, tokens_BL: Tensor) -> None:
     torch.testing.assert_close(model(tokens_BL), written_out(model, tokens_BL), atol=1e-5, rtol=0)
-
-
-def test_it_reads_token_by_token_as_it_reads_all(model: NanoGPT, tokens_BL: Tensor) -> None:
-    pasts = model.pasts()
-    steps = [model.read(tokens_BL[:, [position]], pasts) for position in range(9)]
-    torch.testing.assert_close(torch.cat(steps, dim=1), model.hidden(tokens_BL))
 
 
 @pytest.mark.parametrize("mlp_ratio", [1, 4])

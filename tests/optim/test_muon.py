@@ -10,15 +10,16 @@ from rote.models.gpt import GPT
 from rote.optim.muon import Muon, muon_with_adamw, orthogonalised
 from rote.optim.pair import Pair
 
+SETTINGS = {
+    "lr": 0.02, "momentum": 0.9, "weight_decay": 0.0, "embeddings": True, "adamw_lr": 0.01,
+    "adamw_betas": (0.9, 0.99),
+}  # fmt: skip
 
-def made(*, embeddings: bool = True) -> tuple[nn.Module, Pair]:
+
+def made(**changes: object) -> tuple[nn.Module, Pair]:
     torch.manual_seed(0)
     model = GPT(num_layers=1, width=8, num_heads=1, vocab_size=11, max_length=5)
-    optimiser = muon_with_adamw(
-        model.named_parameters(), lr=0.02, momentum=0.9, weight_decay=0.0,
-        embeddings=embeddings, adamw_lr=0.01, adamw_betas=(0.9, 0.99),
-    )  # fmt: skip
-    return model, optimiser
+    return model, muon_with_adamw(model.named_parameters(), **(SETTINGS | changes))
 
 
 def step(model: nn.Module, optimiser: Pair) -> None:
@@ -38,6 +39,19 @@ def test_each_parameter_is_updated_by_the_right_one(embeddings: bool) -> None:
     step(model, optimiser)
     assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"embeddings": "no"}, "optim.optimiser.embeddings must be true or false, got 'no'"),
+        ({"adamw_betas": [0.9]}, "optim.optimiser.adamw_betas must be two numbers"),
+        ({"momentum": -1.0}, "Muon's momentum must be a number from 0 up, got -1.0"),
+    ],
+)
+def test_settings_that_are_none_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        made(**settings)
 
 
 def test_a_rate_set_from_outside_reaches_both() -> None:

@@ -57,6 +57,22 @@ def test_flat_linear_refuses_a_part_that_is_none(decay_fraction: float) -> None:
         flat_linear(0, 10, warmup_steps=0, decay_fraction=decay_fraction, final_fraction=0.0)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"warmup_steps": -5}, "warmup_steps must be a whole number from 0 up, got -5"),
+        ({"warmup_steps": "few"}, "warmup_steps must be a whole number from 0 up, got 'few'"),
+        ({"final_fraction": -0.1}, "final_fraction must be a number from 0 up, got -0.1"),
+        ({"decay_steps": 0}, "decay_steps must be a whole number from 1 up, got 0"),
+    ],
+)
+def test_rates_below_zero_are_refused(setting: dict[str, object], message: str) -> None:
+    """A warm-up of -5 steps would climb the loss from the first step on."""
+    usual = {"warmup_steps": 0, "decay_steps": 5, "final_fraction": 0.0}
+    with pytest.raises(ValueError, match=message):
+        cosine_floor(0, 10, **(usual | setting))
+
+
 def test_only_a_flat_part_can_end_earlier() -> None:
     flat = partial(flat_linear, warmup_steps=10, decay_fraction=0.5, final_fraction=0.0)
     falling = partial(linear, warmup_steps=10, final_fraction=0.0)

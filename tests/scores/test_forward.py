@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.measures.known import Fixed
 from tests.models.parity import noisy
 from torch import Tensor, nn
 
@@ -26,17 +27,6 @@ def tokens_BL() -> Tensor:
 def gpt() -> GPT:
     torch.manual_seed(0)
     return noisy(GPT(num_layers=2, width=8, num_heads=2, vocab_size=V, max_length=L), 0.2)
-
-
-class Constant(nn.Module):
-    """The same logits whatever it reads."""
-
-    def __init__(self, logits_V: Tensor) -> None:
-        super().__init__()
-        self.logits_V = logits_V
-
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        return self.logits_V.expand(*tokens_BL.shape, -1)
 
 
 @torch.no_grad()
@@ -110,7 +100,7 @@ def test_padding_changes_nothing_and_a_prefix_is_left_out(gpt: GPT, tokens_BL: T
 
 @pytest.mark.parametrize("level", [0.0, 1e4, -1e4])
 def test_a_guesser_has_no_spread_and_defined_scores(level: float, tokens_BL: Tensor) -> None:
-    found = moments(Constant(torch.full((V,), level)), tokens_BL)
+    found = moments(Fixed([level] * V), tokens_BL)
     assert (found.spread_BL == 0).all()
     torch.testing.assert_close(found.mean_BL, torch.full((B, L), -np.log(V)))
     scored = documents(found, np.full(B, L))
@@ -121,12 +111,12 @@ def test_a_guesser_has_no_spread_and_defined_scores(level: float, tokens_BL: Ten
 def test_a_certain_model_that_is_wrong_gives_finite_scores(tokens_BL: Tensor) -> None:
     logits_V = torch.zeros(V)
     logits_V[3] = 300.0  # all other probabilities underflow
-    scored = documents(moments(Constant(logits_V), tokens_BL), np.full(B, L))
+    scored = documents(moments(Fixed(logits_V.tolist()), tokens_BL), np.full(B, L))
     assert np.isfinite(min_k_plus_plus(scored, k_percent=20)).all()
     np.testing.assert_allclose(min_k(scored, k_percent=20), -300.0)
 
 
 def test_logits_that_are_not_numbers_are_refused(tokens_BL: Tensor) -> None:
-    found = moments(Constant(torch.full((V,), torch.nan)), tokens_BL)
+    found = moments(Fixed([np.nan] * V), tokens_BL)
     with pytest.raises(ValueError, match="document 0: the model gives no finite probability"):
         documents(found, np.full(B, L))

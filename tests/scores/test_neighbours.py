@@ -19,30 +19,23 @@ def test_so_many_places_hold_tokens_of_the_pool(length: int, percent: int, chang
     assert tokens_L.tolist() == list(range(length))
 
 
-def test_nothing_to_change_is_refused() -> None:
-    for tokens_L, pool_T in (([], [1]), ([1], [])):
-        with pytest.raises(ValueError, match="from a pool of"):
-            neighbours(
-                np.array(tokens_L), np.array(pool_T), num_neighbours=1, percent=10,
-                generator=np.random.default_rng(0),
-            )  # fmt: skip
-
-
 @pytest.mark.parametrize(
-    ("number", "percent", "message"),
+    ("tokens", "pool", "number", "percent", "message"),
     [
-        (1, 0, "percent must be a whole number from 1 to 100, got 0"),
-        (1, 101, "percent must be a whole number from 1 to 100, got 101"),
-        (1, 12.5, "percent must be a whole number from 1 to 100, got 12.5"),
-        (0, 10, "num_neighbours must be a whole number from 1 up, got 0"),
+        (0, 1, 1, 10, "neighbours of 0 tokens from a pool of 1"),
+        (1, 0, 1, 10, "neighbours of 1 tokens from a pool of 0"),
+        (3, 3, 1, 0, "percent must be a whole number from 1 to 100, got 0"),
+        (3, 3, 1, 101, "percent must be a whole number from 1 to 100, got 101"),
+        (3, 3, 1, 12.5, "percent must be a whole number from 1 to 100, got 12.5"),
+        (3, 3, 0, 10, "num_neighbours must be a whole number from 1 up, got 0"),
     ],
 )
-def test_numbers_out_of_range_are_refused(number: int, percent: int, message: str) -> None:
+def test_what_makes_no_neighbours_is_refused(
+    tokens: int, pool: int, number: int, percent: int, message: str
+) -> None:
+    random, rows = np.random.default_rng(0), (np.arange(tokens), np.arange(pool))
     with pytest.raises(ValueError, match=message):
-        neighbours(
-            np.arange(3), np.arange(3), num_neighbours=number, percent=percent,
-            generator=np.random.default_rng(0),
-        )  # fmt: skip
+        neighbours(*rows, num_neighbours=number, percent=percent, generator=random)
 
 
 def test_one_percent_is_one_token_of_a_hundred() -> None:

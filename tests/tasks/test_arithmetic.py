@@ -4,9 +4,8 @@ import re
 from typing import Any
 
 import pytest
-import torch
 from tests.conftest import COMPOSER
-from tests.tasks.characters import decoded
+from tests.tasks.characters import decoded, lines
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -28,12 +27,6 @@ def arithmetic(**changes: Any) -> Arithmetic:
         "modulus": None, "split": Original(), "alphabet": "occurring", "batching": Lines(),
     }  # fmt: skip
     return Arithmetic(**(values | changes))
-
-
-def lines(task: Arithmetic, *, heldout: bool = False, seed: int = 0) -> list[str]:
-    sequences = task.heldout(seed) if heldout else task.train(seed)
-    rows = sequences.tokens(torch.arange(sequences.num_sequences))
-    return decoded(rows, task.characters)
 
 
 def operands(line: str) -> tuple[int, str, int]:

@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import pytest
-import torch
 from tests.conftest import COMPOSER
 from tests.tasks.characters import decoded
+from tests.tasks.characters import lines as padded_lines
 
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.run.execute import execute
+from rote.tasks.canaries.spaces import bits
 from rote.tasks.facts.biographies import ATTRIBUTES, NAMES, Biographies
 from rote.tasks.facts.task import CAPITALS, Facts
 from rote.tasks.lines import Lines, LineTask, Windows
@@ -44,9 +45,7 @@ def biographies(**changes: Any) -> Biographies:
 
 
 def lines(task: LineTask, *, heldout: bool = False, seed: int = 0) -> list[str]:
-    sequences = task.heldout(seed) if heldout else task.train(seed)
-    rows = sequences.tokens(torch.arange(sequences.num_sequences))
-    return [line.rstrip() for line in decoded(rows, task.characters)]
+    return [line.rstrip() for line in padded_lines(task, heldout=heldout, seed=seed)]
 
 
 def answers(task: LineTask, seed: int = 0) -> list[str]:
@@ -97,7 +96,7 @@ def test_facts_that_are_none_are_refused(changes: dict[str, Any], message: str) 
 def test_an_attribute_has_as_many_values_as_its_bits_say(name: str) -> None:
     values = ATTRIBUTES[name].values
     assert len({values.unrank(rank) for rank in range(values.size)}) == values.size
-    assert ATTRIBUTES[name].bits == pytest.approx(BITS[name], rel=1e-12)
+    assert bits(values) == pytest.approx(BITS[name], rel=1e-12)
 
 
 def test_knowledge_is_counted_exactly() -> None:

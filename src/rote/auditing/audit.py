@@ -13,14 +13,16 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from rote.auditing.corpus import measured_canaries, read_corpus, usable_manifest
-from rote.auditing.gathering import GatheredScores, Passed, stored_of
+from rote.auditing.corpus import read_corpus, usable_manifest
+from rote.auditing.gathering import GatheredScores, stored_of
+from rote.auditing.membership import Passed
 from rote.auditing.passes import Stages
 from rote.auditing.request import AuditRequest
 from rote.auditing.stages import LoadModel, PartialResults, Stage, StageImpossible, run_stage
 from rote.auditing.stored import StoredAudit
 from rote.auditing.targets import AuditTarget, precision_of
 from rote.core.progress import Progress
+from rote.measures.exposure import canary_measurement
 
 PIECES, LOCK = "pieces", "lock"
 CANARIES = "canaries"
@@ -129,14 +131,19 @@ class _Work:
     def _canaries(self, model: LoadModel) -> dict[str, np.ndarray] | None:
         if self.manifest is None:
             return None
-        manifest, question = self.manifest, self.question
-        self._progress(CANARIES)
-        return self._piece(
-            CANARIES,
-            lambda: measured_canaries(
-                model(), question.target, manifest, question.settings, self.device
-            ),
+        target, settings = self.question.target, self.question.settings
+        measured = partial(
+            canary_measurement,
+            manifest=self.manifest,
+            encode=target.encode_one,
+            vocab_size=target.vocab_size,
+            seed=settings.seed,
+            device=self.device,
+            exact_up_to=settings.exact_up_to,
+            num_references=settings.num_references,
         )
+        self._progress(CANARIES)
+        return self._piece(CANARIES, lambda: dict(measured(model()).arrays))
 
     def _piece(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         held = self.pieces.read(name)

@@ -1,4 +1,4 @@
-"""Combine both document sets into one list, set some non-members aside, and measure canaries.
+"""Combine both document sets into one list, set some non-members aside, and check canaries.
 
 Members come first, then non-members. Scores that need known non-members (prefixes, a population, a
 pool of tokens) use the set-aside ones, and no score is evaluated on them. Canaries come from a
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from rote.auditing.document_sets import (
     DocumentSet,
@@ -26,8 +24,7 @@ from rote.auditing.request import AuditSettings
 from rote.auditing.suites import Suite
 from rote.auditing.targets import AuditTarget
 from rote.core.progress import Progress
-from rote.measures.exposure import canary_measurement
-from rote.tasks.canaries.manifest import Encode, Manifest, read_manifest
+from rote.tasks.canaries.manifest import Manifest, read_manifest
 from rote.tasks.canaries.spaces import TOKENS
 
 
@@ -153,38 +150,9 @@ def usable_manifest(path: Path, target: AuditTarget) -> Manifest:
             )
         if canary.kind != TOKENS and not target.has_text:
             raise ValueError(f"{path}: {canary.kind} is text, and {target.name} has no tokeniser")
-    longest = max(len(one.tokens(one.secret, _encoder(target))) for one in manifest.canaries)
+    longest = max(len(one.tokens(one.secret, target.encode_one)) for one in manifest.canaries)
     if target.max_length is not None and longest > target.max_length:
         raise ValueError(
             f"{path}: a canary has {longest} tokens, {target.name} reads {target.max_length}"
         )
     return manifest
-
-
-def measured_canaries(
-    model: nn.Module,
-    target: AuditTarget,
-    manifest: Manifest,
-    settings: AuditSettings,
-    device: torch.device,
-) -> dict[str, np.ndarray]:
-    """Return the arrays of `rote.measures.exposure`."""
-    measured = canary_measurement(
-        model,
-        manifest,
-        _encoder(target),
-        vocab_size=target.vocab_size,
-        seed=settings.seed,
-        device=device,
-        exact_up_to=settings.exact_up_to,
-        num_references=settings.num_references,
-    )
-    return dict(measured.arrays)
-
-
-def _encoder(target: AuditTarget) -> Encode:
-    def encode(text: str) -> Sequence[int]:
-        tokens: list[int] = target.encode([text])[0].tolist()
-        return tokens
-
-    return encode

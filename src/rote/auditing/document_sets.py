@@ -3,7 +3,7 @@
 Rows and lines of files are numbered. Shapes: D documents of a set.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,14 +166,17 @@ def document_sets(
     reading: ReadOptions,
 ) -> tuple[DocumentSet, DocumentSet]:
     """Tokenise the rows of members and non-members; raises as `read_document_sets`."""
-    _require_one_kind(rows, *paths)
+    kinds = [{type(row.content) for row in each if not row.is_empty} for each in rows]
+    if kinds[0] and kinds[1] and kinds[0] != kinds[1]:
+        raise ValueError(f"one of {paths[0]} and {paths[1]} holds text, the other token ids")
     made = _side(rows[0], paths[0], reading), _side(rows[1], paths[1], reading)
     _require_apart(*made)
     for each, path, name in zip(made, paths, ("members", "non-members"), strict=True):
         if len(each.tokens) < FEWEST:
+            counts = [f"{key.replace('_', ' ')} {count}" for key, count in each.counts().items()]
             raise ValueError(
                 f"{path} has {len(each.tokens)} documents to score as {name}, and membership takes "
-                f"{FEWEST} ({_counts_in_words(each)})"
+                f"{FEWEST} ({', '.join(counts)})"
             )
     return made
 
@@ -190,7 +193,7 @@ def _side(rows: Sequence[DocumentRow], path: Path, reading: ReadOptions) -> Docu
         lines_D=np.array([filled[place].number for place in kept], dtype=np.int64),
         counts_D=_counts([filled[place] for place in kept]),
         tokens=[cut[place] for place in kept],
-        texts=_texts([filled[place] for place in kept], list(is_cut.values()), cut, kept, reading),
+        texts=_texts(filled, cut, is_cut, reading),
         whole=[encoded[place] for place in long],
         num_rows=len(rows),
         num_empty=len(rows) - len(filled),
@@ -206,18 +209,15 @@ def _counts(rows: Sequence[DocumentRow]) -> np.ndarray | None:
 
 
 def _texts(
-    rows: Sequence[DocumentRow],
-    is_cut: Sequence[bool],
-    cut: dict[int, Tokens],
-    kept: Sequence[int],
+    rows: Sequence[DocumentRow], cut: Mapping[int, Tokens], is_cut: Mapping[int, bool],
     reading: ReadOptions,
-) -> list[str] | None:
+) -> list[str] | None:  # fmt: skip
     """Return the text of the scored tokens: scores of text must not see more than the model."""
-    if any(not isinstance(row.content, str) for row in rows):
+    if any(not isinstance(rows[place].content, str) for place in is_cut):
         return None
     assert reading.decode is not None
-    shorter = iter(reading.decode([cut[place] for place, c in zip(kept, is_cut, strict=True) if c]))
-    return [next(shorter) if c else str(row.content) for row, c in zip(rows, is_cut, strict=True)]
+    shorter = iter(reading.decode([cut[place] for place in is_cut if is_cut[place]]))
+    return [next(shorter) if is_cut[place] else str(rows[place].content) for place in is_cut]
 
 
 def _encoded(rows: Sequence[DocumentRow], path: Path, reading: ReadOptions) -> list[Tokens]:
@@ -253,16 +253,6 @@ def _tokenised(texts: Sequence[str], path: Path, reading: ReadOptions) -> list[T
     return tokens
 
 
-def _require_one_kind(
-    rows: tuple[Sequence[DocumentRow], Sequence[DocumentRow]], members: Path, nonmembers: Path
-) -> None:
-    kinds = [
-        {type(row.content) for row in document_set if not row.is_empty} for document_set in rows
-    ]
-    if kinds[0] and kinds[1] and kinds[0] != kinds[1]:
-        raise ValueError(f"one of {members} and {nonmembers} holds text, the other token ids")
-
-
 def _require_apart(members: DocumentSet, nonmembers: DocumentSet) -> None:
     """Raises ValueError if a document is in both sets."""
     line_of = {
@@ -280,9 +270,3 @@ def _require_apart(members: DocumentSet, nonmembers: DocumentSet) -> None:
             f"{len(both)} documents are members and non-members, equal in every token that is "
             f"scored: lines {shown}{more} of the two files"
         )
-
-
-def _counts_in_words(document_set: DocumentSet) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {count}" for name, count in document_set.counts().items()
-    )

@@ -1,7 +1,6 @@
 """Combine the results of all stages into a stored audit: a table of documents, and facts.
 
-Shapes: D documents of both sets, E evaluated ones, T tried for extraction, W neighbours,
-S references.
+Shapes: D documents of both sets, T tried for extraction, S references.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,20 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rote.auditing import passes as stages_of_passes
 from rote.auditing.corpus import Corpus
-from rote.auditing.passes import Stages
+from rote.auditing.membership import FEWEST_FOR_LIRA, MembershipScores, Passed
+from rote.auditing.passes import EXTRACTION, FORWARD, Stages
 from rote.auditing.request import AuditRequest
-from rote.auditing.scoring import (
-    BEGINNING_LOG_P,
-    FEWEST_FOR_LIRA,
-    LOG_P,
-    SUFFIX_LOG_P,
-    TOKEN_IS_GREEDY,
-    TOKEN_LOG_P,
-    Passes,
-    membership_scores,
-)
+from rote.auditing.scoring import SUFFIX_LOG_P
 from rote.auditing.stored import (
     DUPLICATES,
     MEMBER,
@@ -36,16 +26,10 @@ from rote.auditing.stored import (
 )
 from rote.auditing.targets import AuditTarget
 from rote.core.units import bits_from_nats
-from rote.scores.blind import blind_scores, word_ids
-from rote.scores.documents import Floats
-from rote.scores.likelihood import zlib_bytes
 from rote.scores.quantile import FEWEST
-from rote.scores.token_frequency import rarity_nats
 from rote.tasks.occurrences import Occurrences
 
 PACKAGES = ("rote", "torch", "transformers", "tokenizers", "numpy")
-
-Passed = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +64,7 @@ def reference_names(references: Sequence[AuditTarget]) -> list[str]:
 
 def _table(stages: Stages, gathered: GatheredScores, names: Sequence[str]) -> pl.DataFrame:
     corpus = stages.corpus
-    found = _passes(stages, gathered)
+    found = MembershipScores(stages, gathered.passed)
     document_sets = (corpus.members, corpus.nonmembers)
     columns = {
         "set": np.where(corpus.is_member_D, MEMBER, NONMEMBER),
@@ -91,116 +75,32 @@ def _table(stages: Stages, gathered: GatheredScores, names: Sequence[str]) -> pl
     }
     for name, log_p_D in zip(names, found.references_SD, strict=True):
         columns[f"{REFERENCE_PREFIX}{name}"] = bits_from_nats(-log_p_D)
-    for name, values_D in membership_scores(found, names).items():
+    for name, values_D in found.computed(names).items():
         columns[f"{SCORE_PREFIX}{name}"] = values_D
-    columns["blind"] = _blind(corpus)
+    columns["blind"] = found.blind()
     if corpus.counts_D is not None:
         columns[DUPLICATES] = corpus.counts_D
     table = pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None))
     return table.with_columns(**_extracted(stages, gathered))
 
 
-def _passes(stages: Stages, gathered: GatheredScores) -> Passes:
-    corpus, passed = stages.corpus, gathered.passed
-    number = len(corpus.aside_D)
-    forward = passed[stages_of_passes.FORWARD]
-    single = {name: forward[name] for name in ("min_k", "min_k_plus_plus", "dc_pdd")}
-    if stages_of_passes.GRADIENT in passed:
-        norms_E = passed[stages_of_passes.GRADIENT]["gradient_norm"]
-        single["gradient_norm"] = _spread(norms_E, corpus)
-    references = [passed[name][LOG_P] for name in passed if name.startswith("reference-")]
-    return Passes(
-        lengths_D=np.array([len(tokens) for tokens in corpus.tokens], dtype=np.int64),
-        log_p_D=forward[LOG_P],
-        beginning_log_p_D=forward[BEGINNING_LOG_P],
-        single=single,
-        texts=corpus.texts,
-        lowered=_beside(stages_of_passes.LOWERED, gathered, corpus, stages.lowered),
-        behind_prefix=_beside(
-            stages_of_passes.BEHIND_PREFIX, gathered, corpus, stages.behind_prefix
-        ),
-        neighbours_DW=_neighbours(stages, gathered),
-        references_SD=np.array(references).reshape(-1, number),
-        shift_nats_T=_shift(gathered),
-        is_greedy_T=forward.get(TOKEN_IS_GREEDY),
-        features_DF=_features(stages),
-        aside_D=corpus.aside_D,
-    )
-
-
-def _shift(gathered: GatheredScores) -> Floats | None:
-    """Return ln p of each token less that under the first reference; None without one."""
-    first = gathered.passed.get("reference-0")
-    if first is None:
-        return None
-    log_p_T = gathered.passed[stages_of_passes.FORWARD][TOKEN_LOG_P]
-    return log_p_T.astype(np.float64) - first[TOKEN_LOG_P]
-
-
-def _features(stages: Stages) -> Floats:
-    """Return what is known of a document without a model, [D, F]: how long and how rare it is."""
-    corpus = stages.corpus
-    lengths_D = np.array([len(row) for row in corpus.tokens])
-    columns = [np.log(lengths_D), rarity_nats(corpus.tokens, stages.counts_V)]
-    if corpus.texts is not None:
-        columns.append(zlib_bytes([text.encode() for text in corpus.texts]) / lengths_D)
-    return np.column_stack(columns)
-
-
-def _beside(name: str, gathered: GatheredScores, corpus: Corpus, rows: Any) -> Any:
-    """Return ln p and lengths of rows that documents are compared with; None if not computed."""
-    if name not in gathered.passed:
-        return None
-    lengths_E = np.array([len(row) for row in rows()], dtype=np.float64)
-    return _spread(gathered.passed[name][LOG_P], corpus), _spread(lengths_E, corpus)
-
-
-def _neighbours(stages: Stages, gathered: GatheredScores) -> Floats | None:
-    if stages_of_passes.NEIGHBOURS not in gathered.passed:
-        return None
-    corpus = stages.corpus
-    log_p = gathered.passed[stages_of_passes.NEIGHBOURS][LOG_P]
-    log_p_EW = log_p.reshape(-1, stages.settings.num_neighbours)
-    tokens, places = corpus.tokens, corpus.evaluated_E
-    lengths_E1 = np.array([len(tokens[place]) for place in places])[:, None]
-    nats_DW = np.full((len(corpus.aside_D), log_p_EW.shape[1]), np.nan)
-    nats_DW[places] = -log_p_EW / lengths_E1
-    return nats_DW
-
-
-def _spread(values_E: np.ndarray, corpus: Corpus) -> Floats:
-    """Return [D] values with NaN for documents that were set aside."""
-    values_D = np.full(len(corpus.aside_D), np.nan)
-    values_D[corpus.evaluated_E] = values_E
-    return values_D
-
-
-def _blind(corpus: Corpus) -> Floats:
-    """Return scores from a bag of words, or of tokens without text, that need no model."""
-    bags = corpus.tokens if corpus.texts is None else word_ids(corpus.texts)
-    places = corpus.evaluated_E
-    members = [bags[place] for place in places if corpus.is_member_D[place]]
-    others = [bags[place] for place in places if not corpus.is_member_D[place]]
-    return _spread(np.concatenate(blind_scores(members, others)), corpus)
-
-
 def _extracted(stages: Stages, gathered: GatheredScores) -> dict[str, pl.Series]:
-    number = len(stages.corpus.aside_D)
-    suffix_log_p_D = gathered.passed[stages_of_passes.FORWARD][SUFFIX_LOG_P]
-    log_p: list[float | None] = [None] * number
-    extracted: list[bool | None] = [None] * number
-    held: list[int | None] = [None] * number
-    if stages_of_passes.EXTRACTION in gathered.passed:
-        found_T = gathered.passed[stages_of_passes.EXTRACTION]["extracted"]
-        for place, is_extracted in zip(stages.tried.tolist(), found_T.tolist(), strict=True):
-            extracted[place], log_p[place] = is_extracted, float(suffix_log_p_D[place])
-        places = stages.tried[found_T].tolist()
-        for place, count in zip(places, _holding(stages, places), strict=True):
-            held[place] = count
+    """Return columns that are null for documents on which extraction was not tried."""
+    log_p: dict[int, float] = {}
+    extracted: dict[int, bool] = {}
+    held: dict[int, int] = {}
+    if EXTRACTION in gathered.passed:
+        tried, found_T = stages.tried, gathered.passed[EXTRACTION]["extracted"]
+        suffix_log_p_D = gathered.passed[FORWARD][SUFFIX_LOG_P]
+        log_p = {place: float(suffix_log_p_D[place]) for place in tried.tolist()}
+        extracted = dict(zip(tried.tolist(), found_T.tolist(), strict=True))
+        places = tried[found_T].tolist()
+        held = dict(zip(places, _holding(stages, places), strict=True))
+    rows = range(len(stages.corpus.aside_D))
     return {
-        "suffix_log_p": pl.Series(log_p, dtype=pl.Float64),
-        "extracted": pl.Series(extracted, dtype=pl.Boolean),
-        "suffix_documents": pl.Series(held, dtype=pl.Int64),
+        "suffix_log_p": pl.Series([log_p.get(row) for row in rows], dtype=pl.Float64),
+        "extracted": pl.Series([extracted.get(row) for row in rows], dtype=pl.Boolean),
+        "suffix_documents": pl.Series([held.get(row) for row in rows], dtype=pl.Int64),
     }
 
 

@@ -61,10 +61,10 @@ class Stages:
         makers: dict[str, Callable[[], Stage]] = {
             FORWARD: self._forward,
             EXTRACTION: self._extraction,
-            LOWERED: self._lowered,
+            LOWERED: lambda: self._stage(LOWERED, self.lowered(), LogLikelihood()),
             BEHIND_PREFIX: self._behind_prefix,
             NEIGHBOURS: self._neighbours,
-            GRADIENT: self._gradient,
+            GRADIENT: lambda: self._stage(GRADIENT, self._evaluated(), gradient, weight=6.0),
         }
         for name, make in makers.items():
             if name not in skipped:
@@ -134,9 +134,6 @@ class Stages:
         rows = [tokens[place][:most] for place in self.tried]
         return self._stage(EXTRACTION, rows, score, weight=2.0, most_tokens=DECODED_TOKENS)
 
-    def _lowered(self) -> Stage:
-        return self._stage(LOWERED, self.lowered(), LogLikelihood())
-
     def _behind_prefix(self) -> Stage:
         prefix = self.prefix
         rows = [np.concatenate([prefix, row]) for row in self.behind_prefix()]
@@ -161,9 +158,6 @@ class Stages:
             score=LogLikelihood(),
             most_tokens=self._most_tokens,
         )
-
-    def _gradient(self) -> Stage:
-        return self._stage(GRADIENT, self._evaluated(), gradient, weight=6.0)
 
     def _stage(
         self,

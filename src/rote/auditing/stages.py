@@ -68,7 +68,6 @@ class Score(Protocol):
 
     def __call__(self, model: nn.Module, tokens_BL: Tensor, lengths_B: np.ndarray) -> Arrays:
         """Compute the arrays; rows are padded on their right with token 0."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

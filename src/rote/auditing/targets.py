@@ -45,6 +45,11 @@ class AuditTarget(ABC):
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the int64 tokens of each text; none are added at either end."""
 
+    def encode_one(self, text: str) -> list[int]:
+        """Return the tokens of one text."""
+        tokens: list[int] = self.encode([text])[0].tolist()
+        return tokens
+
     @abstractmethod
     def decode(self, tokens: Sequence[np.ndarray]) -> list[str]:
         """Return the text of each row; a character that is cut becomes U+FFFD."""

@@ -24,7 +24,6 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder
 from rote.models.decoder import sequences_at_once
 from rote.run.weights import load_trained
-from rote.tasks.protocol import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,10 @@ def compress(
     """
     model, task, spec = load_trained(folder)
     if content is None:
-        content = _training_set(task, spec.what["seed"])
+        sequences = task.train(spec.what["seed"])
+        tokens_NL = sequences.tokens(torch.arange(sequences.num_sequences)).numpy()
+        # In the smallest integer type, so that other compressors save no padding zeros.
+        content = container.npy(tokens_NL.astype(np.min_scalar_type(task.vocab_size - 1)))
         read = container.array(content, task.vocab_size, name)
     else:
         read = container.read(content, task, name)
@@ -117,13 +119,6 @@ def _as_trained(spec: Spec, threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def _training_set(task: Task, seed: int) -> bytes:
-    """Return the set in the smallest integer type, so other compressors save no padding zeros."""
-    sequences = task.train(seed)
-    tokens_NL = sequences.tokens(torch.arange(sequences.num_sequences)).numpy()
-    return container.npy(tokens_NL.astype(np.min_scalar_type(task.vocab_size - 1)))
 
 
 def _other_probabilities(header: Header) -> str:

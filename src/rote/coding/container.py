@@ -39,24 +39,6 @@ MOST_TOKENS = 1 << 32
 MOST_THREADS = 1 << 10
 MOST_AT_ONCE = 256  # windows; more are no faster on a CPU
 NUMPY_WHOLE = matching("[<>|][iu][1248]", "numpy's name of a whole number")
-SHAPE = keyed(
-    {
-        "run_id": text,
-        "weights_sha256": text,
-        "corpus": optional(text),
-        "kind": matching("bytes|text|array", "a kind of content"),
-        "shape": keyed({}, {"dtype": NUMPY_WHOLE, "shape": listed(whole)}),
-        "content_sha256": text,
-        "made_with": mapped(text),
-        **dict.fromkeys(
-            (
-                "content_bytes", "num_tokens", "window_tokens", "num_windows", "windows_at_once",
-                "threads",
-            ),
-            whole,
-        ),
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +58,20 @@ class Header:
     windows_at_once: int
     threads: int  # the order of sums changes their last bits, and one bit changes all that follows
     made_with: Mapping[str, str]  # versions, shown if decoding gives another result
+
+
+SHAPE = keyed(
+    {
+        "run_id": text,
+        "weights_sha256": text,
+        "corpus": optional(text),
+        "kind": matching("bytes|text|array", "a kind of content"),
+        "shape": keyed({}, {"dtype": NUMPY_WHOLE, "shape": listed(whole)}),
+        "content_sha256": text,
+        "made_with": mapped(text),
+        **{each.name: whole for each in fields(Header) if each.type is int},
+    }
+)
 
 
 def pack(header: Header, words: np.ndarray) -> bytes:
@@ -138,7 +134,6 @@ class OfText(Protocol):
 
     def encoder(self) -> Encoder:
         """Return the tokeniser that made the tokens."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

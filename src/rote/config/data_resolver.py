@@ -6,7 +6,7 @@ from typing import Any
 from rote.config.base_weights import with_base_digest
 from rote.config.build import build, target_of
 from rote.core.progress import Progress
-from rote.tasks.preparation import Preparation, Prepares
+from rote.tasks.protocol import Preparation, Prepares
 
 
 class DataResolver:

@@ -83,7 +83,7 @@ class Beam:
             # In float64 different logits stay different, so that one beam chooses as argmax does.
             log_p_RV = self.logits_RV.double().log_softmax(dim=-1)
         else:
-            log_p_RV = self.sampler.log_probabilities(self.logits_RV[None])[0].double()
+            log_p_RV = self.sampler.log_probabilities(self.logits_RV).double()
         return self.log_p_BK[..., None] + log_p_RV.view(*self.log_p_BK.shape, -1)
 
     def grow(self, log_p_BKV: Tensor, score_BKV: Tensor | None = None) -> None:

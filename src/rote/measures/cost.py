@@ -96,7 +96,7 @@ class Cost:
             totals |= {name: float(bits_N.sum()) for name, bits_N in coded.items()}
             totals |= {
                 f"{split}_sequences": sequences.num_sequences,
-                f"{split}_tokens": num_scored_tokens(sequences, task),
+                f"{split}_tokens": num_scored_tokens(sequences.num_sequences, task),
             }
             arrays |= {name: bits_N.astype(np.float32) for name, bits_N in coded.items()}
             if split == "train":
@@ -107,21 +107,27 @@ class Cost:
         return Measurement(totals=totals, arrays=arrays)
 
 
-def num_scored_tokens(sequences: Sequences, task: Task) -> int:
-    """Return the number of tokens, of all sequences, over which code lengths are summed."""
-    return sequences.num_sequences * (task.length - scored_from(task))
+def num_scored_tokens(num_sequences: int, task: Task) -> int:
+    """Return the number of tokens over which code lengths of so many sequences are summed."""
+    return num_sequences * (task.length - scored_from(task))
 
 
 @torch.inference_mode()
 def sequence_code_bits(
-    model: nn.Module, sequences: Sequences, task: Task, *, device: torch.device
+    model: nn.Module,
+    sequences: Sequences,
+    task: Task,
+    *,
+    device: torch.device,
+    number: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the code length of each sequence's scored tokens and of its first token, float64 [N].
 
-    Results go into tensors allocated beforehand: small tensors that outlive a batch would be cut
-    from the memory that large ones freed, and every batch would then allocate its logits anew.
+    Of the first ``number`` sequences, or of all. Results go into tensors allocated beforehand:
+    small tensors that outlive a batch would be cut from the memory that large ones freed, and every
+    batch would then allocate its logits anew.
     """
-    num_sequences, start = sequences.num_sequences, scored_from(task)
+    num_sequences, start = number or sequences.num_sequences, scored_from(task)
     whole_N = torch.empty(num_sequences, dtype=torch.float64, device=device)
     first_N = torch.empty_like(whole_N)
     for rows, tokens_BL in token_batches(sequences, num_sequences, task, device):

@@ -116,15 +116,15 @@ def token_log_p(model: nn.Module, tokens_BL: Tensor, samplers: Sequence[Sampler]
     top-p sorts. Call it inside the model's precision context.
     """
     pieces = [
-        torch.stack([_drawn(sampler, logits_CV, tokens_C) for sampler in samplers])
+        torch.stack(
+            [
+                sampler.log_probabilities(logits_CV).gather(1, tokens_C[:, None])[:, 0]
+                for sampler in samplers
+            ]
+        )
         for logits_CV, tokens_C in scored_pieces(model, tokens_BL)
     ]
     return torch.cat(pieces, dim=1).view(len(samplers), *tokens_BL.shape)
-
-
-def _drawn(sampler: Sampler, logits_CV: Tensor, tokens_C: Tensor) -> Tensor:
-    log_p_CV = sampler.log_probabilities(logits_CV[None])[0]
-    return log_p_CV.gather(1, tokens_C[:, None])[:, 0]
 
 
 def _of_suffix(log_p_KBL: Tensor, prefix_tokens: int) -> Tensor:

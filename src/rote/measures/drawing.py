@@ -71,7 +71,7 @@ def _continued(
     read_BL = prompts_BP
     for position in range(uniform_BS.shape[1]):
         logits_BV = decoder.read(read_BL)
-        log_p_BV = drawing.sampler_at(position).log_probabilities(logits_BV[:, None])[:, 0]
+        log_p_BV = drawing.sampler_at(position).log_probabilities(logits_BV)
         read_BL = _chosen(log_p_BV, uniform_BS[:, position : position + 1])
         yield read_BL
 

@@ -5,7 +5,7 @@ log-perplexity) and ranks are stored; exposure is derived in `rote.analysis.quan
 Shapes: K canaries, R secrets, L positions, T references of all canaries together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -85,8 +85,12 @@ def canary_measurement(
         space = manifest.space(canary.kind)
         secrets = _secrets(canary, space, random, exact_up_to, num_references)
         rows = [canary.tokens(secret, encode) for secret in secrets]
-        codes.append(_code_bits(model, rows, vocab_size, device))
-    is_extracted_K = _is_extracted(model, manifest.canaries, encode, vocab_size, device)
+        nats_R = _of_rows(_nats, model, rows, vocab_size, device)
+        codes.append(np.asarray(bits_from_nats(nats_R)))
+    # The model reads the true secret: up to its first mistake it would have read the same.
+    rows = [one.tokens(one.secret, encode) for one in manifest.canaries]
+    first_K = np.array([one.first_of_secret(encode) for one in manifest.canaries])
+    is_extracted_K = _of_rows(_last_wrong, model, rows, vocab_size, device) < first_K
     return _measurement(manifest, codes, is_extracted_K)
 
 
@@ -141,42 +145,22 @@ def _with_canaries(task: Task) -> Canaries:
 
 
 @torch.inference_mode()
-def _code_bits(
-    model: nn.Module, rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device
-) -> np.ndarray:
-    """Return -log2 p of each row of tokens, the first token included, float64 [R]."""
-    nats_R = torch.cat([_nats(model, *part).cpu() for part in _parts(rows, vocab_size, device)])
-    return np.asarray(bits_from_nats(nats_R.numpy()))
-
-
-@torch.inference_mode()
-def _is_extracted(
+def _of_rows(
+    of_batch: Callable[[nn.Module, Tensor, Tensor], Tensor],
     model: nn.Module,
-    canaries: Sequence[Canary],
-    encode: Encode,
+    rows: Sequence[Sequence[int]],
     vocab_size: int,
     device: torch.device,
 ) -> np.ndarray:
-    """Return whether greedy decoding gives the secret, bool [K].
-
-    The model reads the true secret: up to its first mistake it would have read the same.
-    """
-    rows = [one.tokens(one.secret, encode) for one in canaries]
-    first_K = torch.tensor([one.first_of_secret(encode) for one in canaries])
-    parts = _parts(rows, vocab_size, device)
-    last_K = torch.cat([_last_wrong(model, *part).cpu() for part in parts])
-    return np.asarray(last_K < first_K)
-
-
-def _parts(
-    rows: Sequence[Sequence[int]], vocab_size: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches of padded rows and a mask of the columns inside the row, [B, L] both."""
+    """Return a number for each row: of padded batches and masks of what is inside a row, [B, L]."""
+    found = []
     for part in batches(len(rows), rows_per_batch(max(map(len, rows)), vocab_size, device)):
         some = [torch.tensor(row) for row in rows[part]]
         tokens_BL = nn.utils.rnn.pad_sequence(some, batch_first=True).to(device)
         lengths_B1 = torch.tensor([len(row) for row in some], device=device)[:, None]
-        yield tokens_BL, torch.arange(tokens_BL.shape[1], device=device) < lengths_B1
+        inside_BL = torch.arange(tokens_BL.shape[1], device=device) < lengths_B1
+        found.append(of_batch(model, tokens_BL, inside_BL).cpu())
+    return torch.cat(found).numpy()
 
 
 def _nats(model: nn.Module, tokens_BL: Tensor, inside_BL: Tensor) -> Tensor:

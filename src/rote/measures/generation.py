@@ -147,8 +147,13 @@ class Generation:
             raise ValueError(f"a prompt takes {self._longest_prompt} tokens, there are {longest}")
         totals: dict[str, float] = {}
         arrays: Arrays = {}
+        turn_N = torch.arange(self.num_samples, device=device) % len(target.prompts_BP)
         for name, drawing in self.drawings.items():
-            samples_NL = self._drawn(model, target, name, drawing, seed, device)
+            shape = (self.num_samples, target.length - drawing.prompt_tokens)
+            random = generator(seed, "generation", name)  # of the CPU, wherever the model is
+            uniform_NS = torch.rand(shape, generator=random, dtype=torch.float64).to(device)
+            prompts_NP = target.prompts_BP[turn_N, : drawing.prompt_tokens]
+            samples_NL = drawn(model, prompts_NP, uniform_NS, drawing, vocab_size=target.vocab_size)
             pieces = self._ranked_by(model, target, samples_NL)
             pieces |= self._judged(target, samples_NL.cpu().numpy(), drawing.prompt_tokens)
             totals |= {f"{name}_{key}": total for key, total in _totals(pieces).items()}
@@ -170,23 +175,6 @@ class Generation:
                     f"measure.generation.{key}={tokens} is more than the {most} tokens there are: "
                     f"samples have {length} tokens, prompts up to {prompt_tokens}"
                 )
-
-    def _drawn(
-        self,
-        model: nn.Module,
-        target: Target,
-        name: str,
-        drawing: Drawing,
-        seed: int,
-        device: torch.device,
-    ) -> Tensor:
-        """Draw with random numbers of the CPU, whatever device the model is on."""
-        shape = (self.num_samples, target.length - drawing.prompt_tokens)
-        random = generator(seed, "generation", name)
-        uniform_NS = torch.rand(shape, generator=random, dtype=torch.float64).to(device)
-        turn_N = torch.arange(self.num_samples, device=device) % len(target.prompts_BP)
-        prompts_NP = target.prompts_BP[turn_N, : drawing.prompt_tokens]
-        return drawn(model, prompts_NP, uniform_NS, drawing, vocab_size=target.vocab_size)
 
     def _ranked_by(self, model: nn.Module, target: Target, samples_NL: Tensor) -> Arrays:
         nats_NL = _nats(model, samples_NL, target.vocab_size)

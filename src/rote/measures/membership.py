@@ -6,7 +6,7 @@ over the tokens that the task scores. A higher score means member.
 Shapes: N sequences of one set, B batch, L positions, V vocabulary.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rote.core.checks import require_whole
 from rote.measures.cost import token_batches
 from rote.measures.protocol import Measurement
-from rote.scores.documents import Documents, Floats, Integers
+from rote.scores.documents import Floats, Integers
 from rote.scores.forward import documents, moments
 from rote.scores.likelihood import loss, lowercase, min_k, min_k_plus_plus, zlib_bytes, zlib_ratio
 from rote.scores.token_frequency import dc_pdd
@@ -83,15 +83,11 @@ class Membership:
         texts = text.decode(tokens_BL.cpu().numpy())
         sized = replace(scored, zlib_bytes_B=zlib_bytes([each.encode() for each in texts]))
         lowered = [text.encode(each.lower())[: task.length] for each in texts]
-        others = _documents(model, lowered, tokens_BL.device)
+        rows = [torch.tensor(row) for row in lowered]
+        padded_BL = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(tokens_BL.device)
+        others = documents(moments(model, padded_BL), np.array([len(row) for row in rows]))
         return {
             **values,
             "zlib": zlib_ratio(sized),
             "lowercase": lowercase(scored.nats_per_token_B, others.nats_per_token_B),
         }
-
-
-def _documents(model: nn.Module, rows: Sequence[Sequence[int]], device: torch.device) -> Documents:
-    """Score rows that differ in length."""
-    padded_BL = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-    return documents(moments(model, padded_BL.to(device)), np.array([len(row) for row in rows]))

@@ -27,7 +27,6 @@ class Measure(Protocol):
         self, model: nn.Module, task: Task, *, seed: int, device: torch.device
     ) -> Measurement:
         """Measure the model without changing it."""
-        ...
 
 
 @runtime_checkable
@@ -36,7 +35,6 @@ class ChecksTask(Protocol):
 
     def check(self, task: Task) -> None:
         """Check the task before any training; raises ValueError."""
-        ...
 
 
 def require_prefixes(key: str, prefixes: Sequence[int]) -> None:

@@ -73,7 +73,7 @@ class Quantised:
         arrays: dict[str, np.ndarray] = {}
         for split, sequences in splits.items():
             totals[f"{split}_sequences"] = sequences.num_sequences
-            totals[f"{split}_tokens"] = num_scored_tokens(sequences, task)
+            totals[f"{split}_tokens"] = num_scored_tokens(sequences.num_sequences, task)
             if isinstance(sequences, Identified):
                 arrays[f"{split}_sample_ids"] = sequences.sample_ids
         calibration = partial(self._calibration, splits["train"], task, device)

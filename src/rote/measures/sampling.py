@@ -1,7 +1,7 @@
-"""Compute the probability that one sample emits a given suffix, under temperature, top-k and top-p.
+"""Compute how probably each token is sampled, under temperature, top-k and top-p.
 
-Source: Hayes et al. 2024 (arXiv 2410.19482). Shapes: B sequences, S tokens of a suffix,
-V vocabulary, K of its likeliest tokens.
+Source: Hayes et al. 2024 (arXiv 2410.19482). Shapes: "..." leading dimensions, V vocabulary, K of
+its likeliest tokens.
 """
 
 from dataclasses import dataclass
@@ -36,32 +36,23 @@ class Sampler:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be a number above 0 and up to 1, got {self.top_p!r}")
 
-    def log_probabilities(self, logits_BSV: Tensor) -> Tensor:
-        """Return ln of each token's probability, -inf if never drawn, float32 [B, S, V]."""
-        logits_BSV = logits_BSV.float() / self.temperature
-        if self.top_k is not None and self.top_k < logits_BSV.shape[-1]:
-            least_BS1 = logits_BSV.topk(self.top_k, dim=-1).values[..., -1:]
-            logits_BSV = logits_BSV.masked_fill(logits_BSV < least_BS1, -torch.inf)
+    def log_probabilities(self, logits_V: Tensor) -> Tensor:
+        """Return ln of each token's probability, -inf if never drawn, float32 [..., V]."""
+        logits_V = logits_V.float() / self.temperature
+        if self.top_k is not None and self.top_k < logits_V.shape[-1]:
+            least_1 = logits_V.topk(self.top_k, dim=-1).values[..., -1:]
+            logits_V = logits_V.masked_fill(logits_V < least_1, -torch.inf)
         if self.top_p is not None:
-            shares_BSV = logits_BSV.softmax(dim=-1)
-            is_cut_BSV = shares_BSV < _least_kept(shares_BSV, self.top_p)
-            logits_BSV = logits_BSV.masked_fill(is_cut_BSV, -torch.inf)
-        return logits_BSV.log_softmax(dim=-1)
-
-    def log_p(self, logits_BSV: Tensor, suffix_BS: Tensor) -> Tensor:
-        """Return ln p_z of each whole suffix, float64 [B], from the logits that predict it.
-
-        -inf for a suffix with a token that is never drawn.
-        """
-        logs_BSV = self.log_probabilities(logits_BSV)
-        return logs_BSV.gather(-1, suffix_BS[..., None])[..., 0].sum(dim=-1, dtype=torch.float64)
+            shares_V = logits_V.softmax(dim=-1)
+            is_cut_V = shares_V < _least_kept(shares_V, self.top_p)
+            logits_V = logits_V.masked_fill(is_cut_V, -torch.inf)
+        return logits_V.log_softmax(dim=-1)
 
 
-def _least_kept(probabilities_BSV: Tensor, top_p: float) -> Tensor:
-    """Return the probability of the last token needed to reach ``top_p``, [B, S, 1]."""
-    few = min(FEW, probabilities_BSV.shape[-1])
-    falling_BSK = probabilities_BSV.topk(few, dim=-1).values
-    if (falling_BSK.cumsum(dim=-1)[..., -1] < top_p).any():
-        falling_BSK = probabilities_BSV.sort(dim=-1, descending=True).values
-    before_BSK = falling_BSK.cumsum(dim=-1) - falling_BSK
-    return falling_BSK.masked_fill(before_BSK >= top_p, torch.inf).amin(dim=-1, keepdim=True)
+def _least_kept(probabilities_V: Tensor, top_p: float) -> Tensor:
+    """Return the probability of the last token needed to reach ``top_p``, [..., 1]."""
+    falling_K = probabilities_V.topk(min(FEW, probabilities_V.shape[-1]), dim=-1).values
+    if (falling_K.cumsum(dim=-1)[..., -1] < top_p).any():
+        falling_K = probabilities_V.sort(dim=-1, descending=True).values
+    before_K = falling_K.cumsum(dim=-1) - falling_K
+    return falling_K.masked_fill(before_K >= top_p, torch.inf).amin(dim=-1, keepdim=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rote.core.checks import require_whole
 from rote.measures.cost import num_scored_tokens, sequence_code_bits
 from rote.measures.protocol import Measurement
-from rote.tasks.protocol import HasSuperset, Sequences, Task
+from rote.tasks.protocol import HasSuperset, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,28 +46,16 @@ class Superset:
         """Return one value for each sequence, and its sample id."""
         assert isinstance(task, HasSuperset)
         whole = task.superset(seed)
-        sequences = _First(whole, self.num_sequences or whole.num_sequences)
-        code_bits_M, _ = sequence_code_bits(model, sequences, task, device=device)
+        number = self.num_sequences or whole.num_sequences
+        code_bits_M, _ = sequence_code_bits(model, whole, task, device=device, number=number)
         return Measurement(
             totals={
                 "code_bits": float(code_bits_M.sum()),
-                "sequences": sequences.num_sequences,
-                "tokens": num_scored_tokens(sequences, task),
+                "sequences": number,
+                "tokens": num_scored_tokens(number, task),
             },
             arrays={
                 "code_bits": code_bits_M.astype(np.float32),
-                "sample_ids": whole.sample_ids[: sequences.num_sequences],
+                "sample_ids": whole.sample_ids[:number],
             },
         )
-
-
-@dataclass(frozen=True)
-class _First:
-    """The first ``num_sequences`` of a larger set."""
-
-    whole: Sequences
-    num_sequences: int
-
-    def tokens(self, indices_B: Tensor) -> Tensor:
-        """[B] -> [B, L]."""
-        return self.whole.tokens(indices_B)

@@ -36,13 +36,10 @@ class MlpBlock(Block):
         """See `rote.models.contracts.HasActivationBytes`."""
         return self._mlp_bytes(step)
 
-    def forward(self, residual_BLD: Tensor) -> Tensor:
-        """[B, L, D] -> [B, L, D]."""
-        return self._widened(residual_BLD)
-
-    def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """Apply ``forward``; the past only counts the positions, which gives the next one."""
-        past.skip(residual_BLD)
+    def forward(self, residual_BLD: Tensor, past: Past | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D]; ``past`` only counts the positions, which gives the next one."""
+        if past:
+            past.skip(residual_BLD)
         return self._widened(residual_BLD)
 
 

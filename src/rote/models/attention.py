@@ -2,8 +2,8 @@
 
 Plain products run on a CPU where they are faster. Dropout at rate 0 costs nothing.
 
-Shapes: B batch, L positions, D width, H heads, K width of one head, N heads of all sequences,
-T positions read so far.
+Shapes: B batch, L positions, D width, H heads, G heads of keys and values, K width of one head,
+N heads of all sequences, T positions read so far.
 """
 
 import math
@@ -49,23 +49,17 @@ class CausalSelfAttention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
 
-    def forward(self, residual_BLD: Tensor) -> Tensor:
-        """[B, L, D] -> [B, L, D]; position l sees positions 0..l."""
+    def forward(self, residual_BLD: Tensor, past: "Past | None" = None) -> Tensor:
+        """[B, L, D] -> [B, L, D]; position l sees positions 0..l, and those of ``past``."""
+        batch, length, width = residual_BLD.shape
+        # Split, not unbind: the backward pass then joins the three gradients in one step.
+        query_BHLK, key_BHLK, value_BHLK = (
+            part_BLD.view(batch, length, self.num_heads, -1).transpose(1, 2)
+            for part_BLD in self.query_key_value(residual_BLD).split(width, dim=-1)
+        )
         dropout = self.weights_dropout if self.training else 0.0
-        return self._projected(attend(*self._heads(residual_BLD), dropout))
-
-    def read(self, residual_BLD: Tensor, past: "Past") -> Tensor:
-        """Apply ``forward`` [B, L, D] to L positions after those of ``past``, and add them to it.
-
-        L may exceed 1 only if ``past`` is empty.
-        """
-        query_BHLK, key_BHLK, value_BHLK = self._heads(residual_BLD)
-        if past.length == 0:
-            past.add(key_BHLK, value_BHLK)
-            return self._projected(attend(query_BHLK, key_BHLK, value_BHLK, 0.0))
-        assert residual_BLD.shape[1] == 1, residual_BLD.shape
-        past.add(key_BHLK, value_BHLK)
-        return self._projected(attend_from_last(query_BHLK, *past.keys_and_values()))
+        mixed_BHLK = attend_after(past, query_BHLK, key_BHLK, value_BHLK, dropout)
+        return self.project(mixed_BHLK.transpose(1, 2).flatten(2))
 
     def activation_bytes(self, step: StepFormat) -> float:
         """Bytes kept of a position: input, query, key, value, weights, mixed values."""
@@ -73,19 +67,6 @@ class CausalSelfAttention(nn.Module):
         return 2 * width * step.product_bytes + attention_bytes(
             step, width=width, num_heads=self.num_heads, has_dropout=self.weights_dropout > 0
         )
-
-    def _heads(self, residual_BLD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return query, key and value, [B, H, L, K] each."""
-        batch, length, width = residual_BLD.shape
-        # Split, not unbind: the backward pass then joins the three gradients in one step.
-        query_BHLK, key_BHLK, value_BHLK = (
-            part_BLD.view(batch, length, self.num_heads, -1).transpose(1, 2)
-            for part_BLD in self.query_key_value(residual_BLD).split(width, dim=-1)
-        )
-        return query_BHLK, key_BHLK, value_BHLK
-
-    def _projected(self, mixed_BHLK: Tensor) -> Tensor:
-        return self.project(mixed_BHLK.transpose(1, 2).flatten(2))
 
 
 class Past:
@@ -114,9 +95,8 @@ class Past:
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these sequences."""
-        if not hasattr(self, "_kept_2BHTK"):  # all positions were skipped
-            return
-        self._kept_2BHTK = self._kept_2BHTK[:, rows]
+        if hasattr(self, "_kept_2BHTK"):  # else all positions were skipped
+            self._kept_2BHTK = self._kept_2BHTK[:, rows]
 
 
 def is_written_out(*, length: int, head_width: int, number_bytes: int) -> bool:
@@ -150,6 +130,32 @@ def attention_bytes(
 def mask_bytes(step: StepFormat, number_bytes: int) -> int:
     """Return the bytes that dropout keeps of one number: on a CPU a number, else one byte."""
     return number_bytes if step.on_cpu else 1
+
+
+def attend_after(
+    past: Past | None,
+    query_BHLK: Tensor,
+    key_BGLK: Tensor,
+    value_BGLK: Tensor,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Mix the values of earlier positions, [B, H, L, K]; keys and values join those of ``past``.
+
+    Groups of heads share keys and values. L may exceed 1 only if ``past`` is empty.
+    """
+    is_first = past is None or past.length == 0
+    if past is not None:
+        past.add(key_BGLK, value_BGLK)
+        if not is_first:
+            key_BGLK, value_BGLK = past.keys_and_values()
+    times = query_BHLK.shape[1] // key_BGLK.shape[1]
+    if times > 1:
+        key_BGLK = key_BGLK.repeat_interleave(times, dim=1)
+        value_BGLK = value_BGLK.repeat_interleave(times, dim=1)
+    if is_first:
+        return attend(query_BHLK, key_BGLK, value_BGLK, dropout)
+    assert query_BHLK.shape[2] == 1, query_BHLK.shape
+    return attend_from_last(query_BHLK, key_BGLK, value_BGLK)
 
 
 def attend(query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, dropout: float) -> Tensor:

@@ -6,17 +6,21 @@ model is built, a bound limits the modules, weights and buffers that may be crea
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from rote.models.adapters import Adapter, is_adapter
-from rote.models.bounded import Bound, TooLarge, bounded_construction
 from rote.models.causal_lm import CausalLM, with_what_it_offers
 from rote.models.dequantise import is_quantised, load_dequantised, require_dequantisable
 from rote.models.hf_folder import (
@@ -140,30 +144,27 @@ def load_causal_lm(
             if is_quantised(found.config):
                 model, report = load_dequantised(folder, empty, stored, dtype)
             else:
-                model, report = _load_values(empty, stored, dtype)
+                model, report = type(empty).from_pretrained(
+                    None,
+                    config=empty.config,
+                    state_dict=dict(stored.by_name),  # so that no other file of the folder is read
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # so that the report says which
+                    dtype=dtype,
+                )
         except Exception as error:  # transformers, safetensors and pickle share no error class
             raise ValueError(f"{folder} cannot be loaded: {first_line(error)}") from error
         harmless = _require_same(folder, found, stored, model, report)
     if adapter is not None:
         adapter.merge(model)
-    tried = _tried(folder, model.eval(), start_token=start_token, vocab_size=found.vocab_size)
+    try:
+        tried = with_what_it_offers(
+            model.eval(), start_token=start_token, vocab_size=found.vocab_size
+        )
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
     tried.unused_weights = harmless
     return tried
-
-
-def _load_values(
-    empty: Any, stored: StoredWeights, dtype: torch.dtype
-) -> tuple[Any, Mapping[str, Any]]:
-    """Pass weights by value, so that no other file of the folder is read."""
-    model, report = type(empty).from_pretrained(
-        None,
-        config=empty.config,
-        state_dict=dict(stored.by_name),
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # so that the report says which
-        dtype=dtype,
-    )
-    return model, report
 
 
 def import_transformers() -> Any:
@@ -187,18 +188,18 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
     num_numbers = stored.num_numbers
     if is_quantised(found.config):
         num_numbers = 2 * stored.num_bytes  # the smallest have four bits
-    bound = Bound(
+    bound = _bounded_construction(
         parts=FREE_PARTS + PARTS_PER_TENSOR * len(stored.shapes),
         numbers=FREE_NUMBERS + MOST_TIMES * num_numbers,
         buffer_bytes=FREE_BUFFER_BYTES + MOST_TIMES * stored.num_bytes,
     )
     try:
-        with torch.device("meta"), bounded_construction(bound), warnings.catch_warnings():
+        with torch.device("meta"), bound, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about sizes that make no model
             model = import_transformers().AutoModelForCausalLM.from_config(
                 read, trust_remote_code=False
             )
-    except TooLarge as error:
+    except _TooLarge as error:
         layers = getattr(found.text, "num_hidden_layers", None)
         raise ValueError(
             f"{folder / CONFIG} describes a larger model than the {stored.num_numbers:,} numbers "
@@ -215,6 +216,35 @@ def _empty_model(folder: Path, found: Architecture, stored: StoredWeights) -> An
     if not all(weight.numel() for weight in model.parameters()):
         raise ValueError(f"{folder / CONFIG} makes no model: a size in it is 0")
     return model
+
+
+class _TooLarge(Exception):
+    """The model being built exceeds its bound."""
+
+
+@contextmanager
+def _bounded_construction(**left: int) -> Iterator[None]:
+    """Within the block, raises `_TooLarge` once a bound is exceeded; for one thread.
+
+    ``parts`` are modules and weights, ``numbers`` those of all weights, tied ones more than once,
+    and ``buffer_bytes`` those of all buffers.
+    """
+
+    def take(**taken: int) -> None:
+        left.update({name: left[name] - number for name, number in taken.items()})
+        if min(left.values()) < 0:
+            raise _TooLarge
+
+    with (
+        register_module_module_registration_hook(lambda *_: take(parts=1)),
+        register_module_parameter_registration_hook(
+            lambda _, __, weight: take(parts=1, numbers=0 if weight is None else weight.numel())
+        ),
+        register_module_buffer_registration_hook(
+            lambda _, __, buffer: take(buffer_bytes=0 if buffer is None else buffer.nbytes)
+        ),
+    ):
+        yield
 
 
 def _require_same(
@@ -250,10 +280,3 @@ def _require_counts(value: Any, path: Path) -> None:
         is_count = any(word in key for word in COUNTS)
         if is_count and type(held) is int and held > MOST_OF_THEM:
             raise ValueError(f"{path} says {key}={held:,}, and no model has more than 100,000")
-
-
-def _tried(folder: Path, model: nn.Module, *, start_token: int, vocab_size: int) -> CausalLM:
-    try:
-        return with_what_it_offers(model, start_token=start_token, vocab_size=vocab_size)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from error

@@ -22,11 +22,9 @@ class HasHead(Protocol):
     @property
     def head(self) -> Tensor:
         """[V, D], a tensor and not a module; it may be the token embedding's weight."""
-        ...
 
     def hidden(self, tokens_BL: Tensor) -> Tensor:
         """Return the head's input, [B, L] int64 -> [B, L, D]."""
-        ...
 
 
 @runtime_checkable
@@ -44,7 +42,6 @@ class HasPasses(Protocol):
 
     def passes(self) -> Iterator[nn.Module]:
         """Yield the blocks in the order in which they run, repeated ones repeatedly."""
-        ...
 
 
 @runtime_checkable
@@ -54,7 +51,6 @@ class HasActiveParameters(Protocol):
     @property
     def active_parameters(self) -> int:
         """The number of parameters that a token uses, the same for every token."""
-        ...
 
 
 FLOAT32 = 4  # bytes
@@ -81,7 +77,6 @@ class HasActivationBytes(Protocol):
 
     def activation_bytes(self, step: StepFormat) -> float:
         """Return the bytes that the block keeps of one position: inputs of products and norms."""
-        ...
 
 
 @runtime_checkable
@@ -99,20 +94,16 @@ class HasCache(Protocol):
 
     def __call__(self, tokens_BL: Tensor) -> Tensor:
         """Return logits, [B, L] int64 -> [B, L, V]."""
-        ...
 
     @property
     def past_numbers(self) -> int:
         """How many numbers the cache keeps of each token."""
-        ...
 
     def pasts(self) -> Sequence[Any]:
         """Return an empty cache."""
-        ...
 
     def read(self, tokens_BL: Tensor, pasts: Sequence[Any]) -> Tensor:
         """Return hidden states [B, L, D] of tokens after those of ``pasts``, and add them to it."""
-        ...
 
 
 @runtime_checkable
@@ -121,12 +112,10 @@ class HasDropout(Protocol):
 
     def set_dropout(self, rate: float, places: Collection[str]) -> None:
         """Drop at these of `rote.models.attention.PLACES` from now on; nothing before."""
-        ...
 
     @property
     def dropout_places(self) -> Collection[str]:
         """The places with dropout."""
-        ...
 
 
 def require_contract(model: nn.Module, *, vocab_size: int) -> None:

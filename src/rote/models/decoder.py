@@ -8,12 +8,13 @@ Shapes: B sequences, L positions, D width, V vocabulary.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rote.core.checks import require_flag
 from rote.models.attention import Past
 from rote.models.contracts import HasCache
 from rote.models.likelihood import started
@@ -25,7 +26,7 @@ MOST_LAYERS = 1 << 12  # counting parameters builds each layer, so more cannot b
 class Decoder(nn.Module):
     """A model ``forward(tokens_BL) -> logits_BLV``; fulfils `HasHead`, `HasBlocks` and `HasCache`.
 
-    A block takes residual_BLD, and in ``read`` also a `Past`. Subclasses create blocks and norm
+    A block takes residual_BLD, and in ``read`` also its `Past`. Subclasses create blocks and norm
     after their other embeddings, and an untied head last, as the linear layer ``unembedding``:
     weights are drawn in the order in which modules are created.
     """
@@ -70,7 +71,7 @@ class Decoder(nn.Module):
         """Apply ``hidden`` to tokens that follow those of ``pasts``, and add them to it."""
         residual_BLD = self.embedded(tokens_BL, pasts[0].length)
         for block, past in zip(self.passes(), pasts, strict=True):
-            residual_BLD = block.read(residual_BLD, past)  # type: ignore[operator]
+            residual_BLD = block(residual_BLD, past)
         normed_BLD: Tensor = self.final_norm(residual_BLD)
         return normed_BLD
 
@@ -82,6 +83,14 @@ class Decoder(nn.Module):
         """Return the first block's input, [B, L] -> [B, L, D]; ``start`` is the first position."""
         embedded_BLD: Tensor = self.token_embedding(tokens_BL)
         return embedded_BLD
+
+    def _add_end(self, *, is_tied: bool, norm_eps: float) -> None:
+        """Add an RMS norm and, if it is untied, the head; then draw all weights."""
+        require_flag("model.is_tied", is_tied)
+        vocab_size, width = self.token_embedding.weight.shape
+        self.final_norm = nn.RMSNorm(width, eps=norm_eps)
+        self.unembedding = None if is_tied else nn.Linear(width, vocab_size, bias=False)
+        self._initialise()
 
     def _initialise(self) -> None:
         """Draw matrices as GPT-2's; those that add to the residual, in any pass, are smaller."""
@@ -99,19 +108,31 @@ STEP_LOGITS = 1 << 22  # of all sequences: 16 MiB in float32
 CACHE_NUMBERS = 1 << 26  # keys and values of all sequences: 256 MiB in float32
 
 
-class TokenReader(Protocol):
-    """Reads several sequences of the same number of tokens, from their start."""
+class TokenReader:
+    """Reads several sequences of the same number of tokens, from their start.
+
+    This one reads earlier tokens again in each call; `token_reader` may return a quicker one.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.inputs_BL: Tensor | None = None
 
     def read(self, tokens_BL: Tensor) -> Tensor:
         """Return logits of the token after these, in the model's format, [B, L] int64 -> [B, V].
 
         In the first call L may be anything, 0 too, because a start is put in front. Later it is 1.
         """
-        ...
+        if self.inputs_BL is None:
+            self.inputs_BL = started(self.model, tokens_BL)
+        else:
+            self.inputs_BL = torch.cat([self.inputs_BL, tokens_BL], dim=1)
+        return self.model(self.inputs_BL)[:, -1]
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these sequences, in this order."""
-        ...
+        assert self.inputs_BL is not None
+        self.inputs_BL = self.inputs_BL[rows]
 
 
 def token_reader(model: nn.Module) -> TokenReader:
@@ -119,7 +140,7 @@ def token_reader(model: nn.Module) -> TokenReader:
 
     A model with a cache computes each position once; others recompute all of them.
     """
-    return _Cached(model) if isinstance(model, HasCache) else _Rereading(model)
+    return _CachedReader(model) if isinstance(model, HasCache) else TokenReader(model)
 
 
 def sequences_at_once(model: nn.Module, *, length: int, vocab_size: int) -> int:
@@ -129,9 +150,12 @@ def sequences_at_once(model: nn.Module, *, length: int, vocab_size: int) -> int:
     return max(1, min(STEP_LOGITS // vocab_size, CACHE_NUMBERS // (length * model.past_numbers)))
 
 
-class _Cached:
+class _CachedReader(TokenReader):
+    """Reads each position once."""
+
     def __init__(self, model: HasCache) -> None:
-        self.model, self.pasts = model, model.pasts()
+        super().__init__(model)
+        self.pasts = model.pasts()
 
     def read(self, tokens_BL: Tensor) -> Tensor:
         inputs_BL = tokens_BL if self.pasts[0].length else started(self.model, tokens_BL)
@@ -141,20 +165,3 @@ class _Cached:
     def keep(self, rows: Tensor) -> None:
         for past in self.pasts:
             past.keep(rows)
-
-
-class _Rereading:
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.inputs_BL: Tensor | None = None
-
-    def read(self, tokens_BL: Tensor) -> Tensor:
-        if self.inputs_BL is None:
-            self.inputs_BL = started(self.model, tokens_BL)
-        else:
-            self.inputs_BL = torch.cat([self.inputs_BL, tokens_BL], dim=1)
-        return self.model(self.inputs_BL)[:, -1]
-
-    def keep(self, rows: Tensor) -> None:
-        assert self.inputs_BL is not None
-        self.inputs_BL = self.inputs_BL[rows]

@@ -119,15 +119,9 @@ class DeltaBlock(nn.Module):
         norms = 2 * NORM_BYTES * len(self.mlp_norm.weight)
         return norms + self.mixer.activation_bytes(step) + self.mlp.activation_bytes(step)
 
-    def forward(self, residual_BLD: Tensor) -> Tensor:
-        """[B, L, D] -> [B, L, D]."""
-        return self._widened(residual_BLD + self.mixer(self.mixer_norm(residual_BLD)))
-
-    def read(self, residual_BLD: Tensor, past: State) -> Tensor:
-        """Apply ``forward`` to positions that follow those of ``past``."""
-        return self._widened(residual_BLD + self.mixer(self.mixer_norm(residual_BLD), past))
-
-    def _widened(self, residual_BLD: Tensor) -> Tensor:
+    def forward(self, residual_BLD: Tensor, past: State | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
+        residual_BLD = residual_BLD + self.mixer(self.mixer_norm(residual_BLD), past)
         widened_BLD: Tensor = residual_BLD + self.mlp(self.mlp_norm(residual_BLD))
         return widened_BLD
 
@@ -176,9 +170,7 @@ class GatedDeltaNet(RecurrentDecoder):
             )
             for _ in range(num_layers)
         )  # fmt: skip
-        self.final_norm = nn.RMSNorm(width, eps=NORM_EPS)
-        self.unembedding = None if is_tied else nn.Linear(width, vocab_size, bias=False)
-        self._initialise()
+        self._add_end(is_tied=is_tied, norm_eps=NORM_EPS)
 
     def _initialise(self) -> None:
         super()._initialise()

@@ -23,14 +23,11 @@ def gelu(inputs: Tensor) -> Tensor:
     backwards, where a sigmoid and a few products take 0.28 ms; without AVX-512 1.22 and 0.35 (torch
     2.13, one core).
     """
-    if inputs.device.type != "cpu" or inputs.numel() < FEW or _is_transformed():
+    # torch.compile fuses torch's GELU, and ours has no rule for vmap.
+    is_changed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    if inputs.device.type != "cpu" or inputs.numel() < FEW or is_changed:
         return functional.gelu(inputs, approximate="tanh")
     return _Gelu.apply(inputs)  # type: ignore[no-untyped-call]
-
-
-def _is_transformed() -> bool:
-    """Return whether torch.compile, which fuses torch's GELU, or vmap, with no rule, is active."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 class _Gelu(torch.autograd.Function):

@@ -28,15 +28,10 @@ class Block(nn.Module):
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
 
-    def forward(self, residual_BLD: Tensor) -> Tensor:
-        """[B, L, D] -> [B, L, D]."""
-        mixed_BLD = self.attention(self.attention_norm(residual_BLD))
+    def forward(self, residual_BLD: Tensor, past: Past | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
+        mixed_BLD = self.attention(self.attention_norm(residual_BLD), past)
         return self._widened(residual_BLD + self._dropped(mixed_BLD))
-
-    def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """Apply ``forward`` [B, L, D] to L positions that follow those of ``past``."""
-        mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
-        return self._widened(residual_BLD + mixed_BLD)
 
     def activation_bytes(self, step: StepFormat) -> float:
         """See `rote.models.contracts.HasActivationBytes` (Korthikanti et al. 2022, section 4.1)."""

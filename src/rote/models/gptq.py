@@ -6,6 +6,7 @@ rounded to nearest. Shapes: B sequences, L positions, R outputs, C inputs, N pos
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -73,16 +74,11 @@ def _linears(model: nn.Module, batches: Batches) -> dict[str, nn.Linear]:
         assert isinstance(layer, nn.Linear)
         order.setdefault(names[id(layer.weight)], layer)
 
-    hooks = [
-        module.register_forward_pre_hook(note)
-        for module in model.modules()
-        if isinstance(module, nn.Linear) and id(module.weight) not in tables
-    ]
-    try:
+    with ExitStack() as hooks:
+        for module in model.modules():
+            if isinstance(module, nn.Linear) and id(module.weight) not in tables:
+                hooks.enter_context(module.register_forward_pre_hook(note))
         _run(model, next(iter(batches()))[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
     return order
 
 
@@ -95,12 +91,9 @@ def _hessian(model: nn.Module, layer: nn.Linear, batches: Batches) -> Tensor:
         inputs_NC = inputs[0].flatten(0, -2).double()
         hessian_CC.add_(inputs_NC.T @ inputs_NC)
 
-    hook = layer.register_forward_pre_hook(add)
-    try:
+    with layer.register_forward_pre_hook(add):
         for tokens_BL in batches():
             _run(model, tokens_BL)
-    finally:
-        hook.remove()
     return hessian_CC
 
 

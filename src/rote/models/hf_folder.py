@@ -5,7 +5,7 @@ what another one is.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,8 @@ def _pickles(folder: Path, *, is_allowed: bool) -> list[Path]:
     paths = sorted(folder.glob("pytorch_model*.bin"))
     if not paths:
         others = sorted({path.name for each in OTHER_WEIGHTS for path in folder.glob(each)})
-        held = f", and {_few(others)} is not read: save the model as safetensors" if others else ""
+        few = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        held = f", and {few} is not read: save the model as safetensors" if others else ""
         raise ValueError(f"{folder} holds no weights: there is no {WHOLE}{held}")
     if not is_allowed:
         raise ValueError(
@@ -106,13 +107,14 @@ def _pickles(folder: Path, *, is_allowed: bool) -> list[Path]:
 
 
 def _parts(index: Path) -> list[Path]:
-    names = read_object(index).get("weight_map")
-    if not isinstance(names, dict) or not names or not _are_names(names.values()):
+    held = read_object(index).get("weight_map")
+    names = list(held.values()) if isinstance(held, dict) else []
+    if not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError(
             f"{index} has no weight_map that says which file holds which weight: save the model "
             "again, or get the file anew"
         )
-    paths = [index.parent / name for name in sorted(set(names.values()))]
+    paths = [index.parent / name for name in sorted(set(names))]
     for path in paths:
         _require_inside(path, index)
     if missing := [path.name for path in paths if not path.exists()]:
@@ -122,26 +124,16 @@ def _parts(index: Path) -> list[Path]:
     return [index, *paths]
 
 
-def _are_names(values: Any) -> bool:
-    return all(isinstance(value, str) and value for value in values)
-
-
 def _require_inside(path: Path, index: Path) -> None:
     """Raises ValueError for a file outside the folder; a link into the hub's cache is allowed."""
     folder = index.parent
     roots = [folder.resolve()]
     if folder.parent.name == "snapshots":
         roots.append(folder.parent.parent.resolve() / "blobs")
-    written = ".." not in path.relative_to(folder).parts if path.is_relative_to(folder) else False
-    if not written or not any(path.resolve().is_relative_to(root) for root in roots):
-        raise ValueError(
-            f"{index} names a file outside of its folder, which is not read: "
-            f"{path if not path.is_relative_to(folder) else path.relative_to(folder)}"
-        )
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    is_outside = shown.is_absolute() or ".." in shown.parts
+    if is_outside or not any(path.resolve().is_relative_to(root) for root in roots):
+        raise ValueError(f"{index} names a file outside of its folder, which is not read: {shown}")
 
 
 ENCODER = "an encoder, which reads a text from both sides and gives it no likelihood"
@@ -180,7 +172,8 @@ def require_causal(folder: Path, config: Mapping[str, Any], transformers: Any) -
 
 
 def _other_kind(kind: str, config: Mapping[str, Any], names: Any, transformers: Any) -> str | None:
-    architecture = _architecture(config)
+    listed = config.get("architectures")
+    architecture = str(listed[0]) if isinstance(listed, list) and listed else ""
     if architecture.endswith(CAUSAL_ENDINGS) and config.get("is_encoder_decoder") is not True:
         return None
     for ending, words in OF_ENDINGS.items():
@@ -192,8 +185,3 @@ def _other_kind(kind: str, config: Mapping[str, Any], names: Any, transformers: 
     if kind in names.MODEL_FOR_MASKED_LM_MAPPING_NAMES and config.get("is_decoder") is not True:
         return ENCODER
     return None
-
-
-def _architecture(config: Mapping[str, Any]) -> str:
-    listed = config.get("architectures")
-    return str(listed[0]) if isinstance(listed, list) and listed else ""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rote.core.checks import require_whole
-from rote.models.attention import Past, attend, attend_from_last, attention_bytes, require_divides
+from rote.core.checks import require_positive, require_whole
+from rote.models.attention import Past, attend_after, attention_bytes, require_divides
 from rote.models.contracts import FLOAT32, StepFormat
 from rote.models.decoder import MOST_LAYERS, Decoder
 
@@ -43,36 +43,8 @@ class RotaryAttention(nn.Module):
         self.value = nn.Linear(width, shared, bias=False)
         self.project = nn.Linear(width, width, bias=False)
 
-    def forward(self, residual_BLD: Tensor) -> Tensor:
-        """[B, L, D] -> [B, L, D]; position l sees positions 0..l."""
-        query_BHLK, key_BGLK, value_BGLK = self._heads(residual_BLD, 0)
-        mixed_BHLK = attend(query_BHLK, self._shared(key_BGLK), self._shared(value_BGLK), 0.0)
-        return self._projected(mixed_BHLK)
-
-    def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """Apply ``forward`` to positions that follow those of ``past``, and add them to it.
-
-        They may be several only if ``past`` is empty.
-        """
-        is_first = past.length == 0
-        query_BHLK, key_BGLK, value_BGLK = self._heads(residual_BLD, past.length)
-        past.add(key_BGLK, value_BGLK)
-        if is_first:
-            shared = self._shared(key_BGLK), self._shared(value_BGLK)
-            return self._projected(attend(query_BHLK, *shared, 0.0))
-        assert residual_BLD.shape[1] == 1, residual_BLD.shape
-        keys_BHTK, values_BHTK = map(self._shared, past.keys_and_values())
-        return self._projected(attend_from_last(query_BHLK, keys_BHTK, values_BHTK))
-
-    def activation_bytes(self, step: StepFormat) -> float:
-        """Bytes kept of a position: input, heads, weights, mixed values by head and by position."""
-        width = len(self.query.weight)
-        numbers = (step.cast_inputs(3) + 2) * width
-        return numbers * step.product_bytes + attention_bytes(
-            step, width=width, num_heads=self.num_heads
-        )
-
-    def _heads(self, residual_BLD: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, residual_BLD: Tensor, past: Past | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D]; position l sees positions 0..l, and those of ``past``."""
         batch, length, _ = residual_BLD.shape
         query_BHLK, key_BGLK, value_BGLK = (
             project(residual_BLD).view(batch, length, number, -1).transpose(1, 2)
@@ -82,11 +54,19 @@ class RotaryAttention(nn.Module):
                 (self.value, self.num_groups),
             )
         )
+        start = past.length if past else 0
         positions_L = torch.arange(start, start + length, device=residual_BLD.device)
-        return (
-            self._turned(query_BHLK, positions_L),
-            self._turned(key_BGLK, positions_L),
-            value_BGLK,
+        query_BHLK = self._turned(query_BHLK, positions_L)
+        key_BGLK = self._turned(key_BGLK, positions_L)
+        mixed_BHLK = attend_after(past, query_BHLK, key_BGLK, value_BGLK)
+        return self.project(mixed_BHLK.transpose(1, 2).flatten(2))
+
+    def activation_bytes(self, step: StepFormat) -> float:
+        """Bytes kept of a position: input, heads, weights, mixed values by head and by position."""
+        width = len(self.query.weight)
+        numbers = (step.cast_inputs(3) + 2) * width
+        return numbers * step.product_bytes + attention_bytes(
+            step, width=width, num_heads=self.num_heads
         )
 
     def _turned(self, heads_BHLK: Tensor, positions_L: Tensor) -> Tensor:
@@ -98,14 +78,6 @@ class RotaryAttention(nn.Module):
         first, second = heads_BHLK[..., :half].float(), heads_BHLK[..., half:].float()
         turned = (first * cosine_LC - second * sine_LC, second * cosine_LC + first * sine_LC)
         return torch.cat(turned, dim=-1).to(heads_BHLK.dtype)
-
-    def _shared(self, heads_BGTK: Tensor) -> Tensor:
-        """Repeat groups for their heads, [B, G, T, K] -> [B, H, T, K]."""
-        times = self.num_heads // self.num_groups
-        return heads_BGTK if times == 1 else heads_BGTK.repeat_interleave(times, dim=1)
-
-    def _projected(self, mixed_BHLK: Tensor) -> Tensor:
-        return self.project(mixed_BHLK.transpose(1, 2).flatten(2))
 
 
 class GatedMlp(nn.Module):
@@ -137,24 +109,17 @@ class LlamaBlock(nn.Module):
         self.mlp_norm = nn.RMSNorm(width, eps=NORM_EPS)
         self.mlp = mlp
 
-    def forward(self, residual_BLD: Tensor) -> Tensor:
-        """[B, L, D] -> [B, L, D]."""
-        return self._widened(residual_BLD + self.attention(self.attention_norm(residual_BLD)))
-
-    def read(self, residual_BLD: Tensor, past: Past) -> Tensor:
-        """Apply ``forward`` to positions that follow those of ``past``."""
-        mixed_BLD = self.attention.read(self.attention_norm(residual_BLD), past)
-        return self._widened(residual_BLD + mixed_BLD)
+    def forward(self, residual_BLD: Tensor, past: Past | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
+        residual_BLD = residual_BLD + self.attention(self.attention_norm(residual_BLD), past)
+        widened_BLD: Tensor = residual_BLD + self.mlp(self.mlp_norm(residual_BLD))
+        return widened_BLD
 
     def activation_bytes(self, step: StepFormat) -> float:
         """See `rote.models.contracts.HasActivationBytes`."""
         norms = 2 * NORM_BYTES * len(self.mlp_norm.weight)
         mlp: float = self.mlp.activation_bytes(step)  # type: ignore[operator]
         return norms + self.attention.activation_bytes(step) + mlp
-
-    def _widened(self, residual_BLD: Tensor) -> Tensor:
-        widened_BLD: Tensor = residual_BLD + self.mlp(self.mlp_norm(residual_BLD))
-        return widened_BLD
 
 
 class Llama(Decoder):
@@ -183,6 +148,7 @@ class Llama(Decoder):
         super().__init__(vocab_size=vocab_size, width=width, max_length=max_length)
         self.mlp_width = 4 * -(-2 * width // 3) if mlp_width is None else mlp_width
         require_whole("model.mlp_width", self.mlp_width, 1)
+        require_positive("model.rotary_base", rotary_base)
         self.num_groups, self.num_heads = num_groups, num_heads
         self.blocks = nn.ModuleList(
             LlamaBlock(
@@ -194,9 +160,7 @@ class Llama(Decoder):
             )
             for _ in range(num_layers)
         )
-        self.final_norm = nn.RMSNorm(width, eps=NORM_EPS)
-        self.unembedding = None if is_tied else nn.Linear(width, vocab_size, bias=False)
-        self._initialise()
+        self._add_end(is_tied=is_tied, norm_eps=NORM_EPS)
 
     def make_mlp(self, width: int) -> nn.Module:
         """Return the MLP of one block."""

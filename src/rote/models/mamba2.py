@@ -122,13 +122,8 @@ class MambaBlock(nn.Module):
         kept = NORM_BYTES * width + FLOAT32 * (2 * convolved + scanned + 6 * mixer.inner)
         return kept + step.product_bytes * (width + convolved + 2 * mixer.inner)
 
-    def forward(self, residual_BLD: Tensor) -> Tensor:
-        """[B, L, D] -> [B, L, D]."""
-        mixed_BLD: Tensor = residual_BLD + self.mixer(self.norm(residual_BLD))
-        return mixed_BLD
-
-    def read(self, residual_BLD: Tensor, past: State) -> Tensor:
-        """Apply ``forward`` to positions that follow those of ``past``."""
+    def forward(self, residual_BLD: Tensor, past: State | None = None) -> Tensor:
+        """[B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
         mixed_BLD: Tensor = residual_BLD + self.mixer(self.norm(residual_BLD), past)
         return mixed_BLD
 
@@ -172,9 +167,7 @@ class Mamba2(RecurrentDecoder):
             )
             for _ in range(num_layers)
         )  # fmt: skip
-        self.final_norm = nn.RMSNorm(width, eps=NORM_EPS)
-        self.unembedding = None if is_tied else nn.Linear(width, vocab_size, bias=False)
-        self._initialise()
+        self._add_end(is_tied=is_tied, norm_eps=NORM_EPS)
 
     def _initialise(self) -> None:
         nn.init.normal_(self.token_embedding.weight, std=INIT_STD)

@@ -29,11 +29,9 @@ class WeightFormat(Protocol):
 
     def rounded(self, weight_RC: Tensor) -> Tensor:
         """Return [..., R, C] in the weight's own dtype: the values that the stored bits encode."""
-        ...
 
     def stored_bits(self, shape: Sequence[int]) -> int:
         """Return the bits of a weight [..., R, C], scales and zero points included."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

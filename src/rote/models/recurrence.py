@@ -9,7 +9,7 @@ chunk, E channels, T positions that a convolution reads.
 """
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -123,7 +123,8 @@ def scan(
     at most 0. Heads may share queries and keys, whose axis H is then 1. Positions of a chunk are
     computed at once (equation 8 of 2412.06464; section 6 of 2405.21060), chunks one after another.
     """
-    with _without_autocast(queries_BHLK.device.type):
+    kind = queries_BHLK.device.type  # the meta device, which only tests shapes, has no autocast
+    with nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False):
         length = queries_BHLK.shape[2]
         chunk = min(CHUNK, length)
         queries, keys, values = (
@@ -140,7 +141,9 @@ def scan(
         left = (decays_BHNC[..., -1:] - decays_BHNC).exp().unsqueeze(-1)  # until the chunk ends
         read, written = queries * grown, keys * left
         over = grown[..., -1:, :]
-        state = _first_state(values, keys, state_BHKV)
+        state = state_BHKV
+        if state is None:
+            state = values.new_zeros(*values.shape[:2], keys.shape[-1], values.shape[-1])
         mixed = []
         for number in range(values.shape[2]):
             new = values[:, :, number]
@@ -155,11 +158,6 @@ def by_head(values: Tensor, num_heads: int) -> Tensor:
     """[B, L, H X] -> [B, H, L, X]."""
     batch, length, _ = values.shape
     return values.reshape(batch, length, num_heads, -1).transpose(1, 2)
-
-
-def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
-    """Disable autocast; the meta device, which only tests shapes, does not support it."""
-    return nullcontext() if device_type == "meta" else torch.autocast(device_type, enabled=False)
 
 
 def _chunks(values: Tensor, chunk: int) -> Tensor:
@@ -189,10 +187,3 @@ def _corrected(
     solved = torch.linalg.solve_triangular(system, wanted, upper=False, unitriangular=True)
     width = values.shape[-1]
     return solved[..., :width], solved[..., width:]
-
-
-def _first_state(values: Tensor, keys: Tensor, given: Tensor | None) -> Tensor:
-    if given is not None:
-        return given
-    batch, heads = values.shape[:2]
-    return values.new_zeros(batch, heads, keys.shape[-1], values.shape[-1])

@@ -3,8 +3,9 @@
 Stored weights that the configured model does not use are either harmless or another model's.
 """
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,13 @@ class StoredWeights:
     @property
     def num_numbers(self) -> int:
         """The number of stored numbers; one that a pickle repeats counts once."""
-        return sum(map(_num_stored, self.by_name.values()))
+        number = 0
+        for name, value in self.by_name.items():
+            stored = math.prod(self.shapes[name])
+            if isinstance(value, Tensor):
+                stored = min(stored, value.untyped_storage().nbytes() // value.element_size())
+            number += stored
+        return number
 
 
 @contextmanager
@@ -54,13 +61,6 @@ def stored_weights(paths: Sequence[Path]) -> Iterator[StoredWeights]:
             whole=frozenset(name for name, value in by_name.items() if _is_whole(value)),
             num_bytes=sum(path.stat().st_size for path in files),
         )
-
-
-def _num_stored(value: Any) -> int:
-    number = torch.Size(_shape(value)).numel()
-    if isinstance(value, Tensor):
-        return min(number, value.untyped_storage().nbytes() // value.element_size())
-    return number
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -175,18 +175,10 @@ def _is_single(shape: Shape) -> bool:
     return all(size == 1 for size in shape)
 
 
-def _is_row(shape: Shape) -> bool:
-    return len(shape) >= 1 and _is_single(shape[:-1])
-
-
-def _is_any(_: Shape) -> bool:
-    return True
-
-
-_SHAPES = {
-    ROTARY: _is_any,
+_SHAPES: dict[str, Callable[[Shape], bool]] = {
+    ROTARY: lambda shape: True,
     MASK: _is_mask,
     MASK_VALUE: _is_single,
-    POSITIONS: _is_row,
+    POSITIONS: lambda shape: len(shape) >= 1 and _is_single(shape[:-1]),
     PLACEHOLDER: _is_single,
 }

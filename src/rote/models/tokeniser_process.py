@@ -173,7 +173,8 @@ def _serve(
     _bound_time(LOADING_SECONDS)
     try:
         tokeniser = load(folder)
-        answer: tuple[bool, Any] = (True, _named(tokeniser))
+        named = NamedToken(begin=tokeniser.bos_token_id, end=tokeniser.eos_token_id)
+        answer: tuple[bool, Any] = (True, named)
     except BaseException as error:
         connection.send((False, f"cannot be read: {first_line(error)}"))
         return
@@ -183,13 +184,9 @@ def _serve(
             name, argument = connection.recv()
             _bound_time(ANSWER_SECONDS + sum(map(len, argument)) / CHARACTERS_PER_SECOND)
             try:
-                answer = (True, _ANSWERS[name](tokeniser, argument))
+                answer = (True, (_encoded if name == "encode" else _decoded)(tokeniser, argument))
             except BaseException as error:  # a panic of tokenizers is not an Exception
                 answer = (False, f"fails: {first_line(error)}")
-
-
-def _named(tokeniser: Any) -> NamedToken:
-    return NamedToken(begin=tokeniser.bos_token_id, end=tokeniser.eos_token_id)
 
 
 def _encoded(tokeniser: Any, texts: list[str]) -> list[np.ndarray]:
@@ -218,6 +215,3 @@ def _bound_time(seconds: float) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     with contextlib.suppress(ValueError, OSError):  # a smaller limit is in force
         resource.setrlimit(resource.RLIMIT_CPU, (ceil(time.process_time() + seconds), hard))
-
-
-_ANSWERS: dict[str, Callable[[Any, Any], Any]] = {"encode": _encoded, "decode": _decoded}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from rote.core.checks import require_number
+from rote.core.checks import require_flag, require_number
 from rote.optim.pair import Pair
 
 # Quintic iteration, as steep as possible at zero: singular values end between 0.7 and 1.2.
@@ -128,8 +128,12 @@ def muon_with_adamw(
 ) -> Pair:
     """Return both optimisers as one; ``lr`` and ``weight_decay`` are Muon's, AdamW has no decay.
 
-    ``embeddings`` makes Muon train the embeddings too; their names identify them.
+    ``embeddings`` makes Muon train the embeddings too; their names identify them. Raises ValueError
+    for a setting out of its range.
     """
+    require_flag("optim.optimiser.embeddings", embeddings)
+    if len(adamw_betas) != 2:
+        raise ValueError(f"optim.optimiser.adamw_betas must be two numbers, got {adamw_betas!r}")
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, weight in named_parameters:

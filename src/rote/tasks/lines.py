@@ -28,29 +28,6 @@ OCCURRING = "occurring"
 ALPHABETS = (OCCURRING, "ascii")
 
 
-def characters_of(alphabet: str, texts: Iterable[str]) -> str:
-    """Return the character of each token: those in ``texts``, newline and space; or all of ASCII.
-
-    Raises ValueError for an unknown alphabet, and for characters beyond ASCII.
-    """
-    occurring = "".join(sorted({NEWLINE, SPACE}.union(*texts)))
-    if beyond := sorted(set(occurring) - set(ASCII)):
-        raise ValueError(f"lines are of printable ASCII, and {beyond[0]!r} is not")
-    require_choice("task.alphabet", alphabet, ALPHABETS)
-    return occurring if alphabet == OCCURRING else ASCII
-
-
-def encoded(lines: Sequence[str], characters: str, num_characters: int) -> Tensor:
-    """Return lines padded with spaces and ended by a newline, int64 [N, S]."""
-    assert max(map(len, lines), default=0) < num_characters
-    text = "".join(line.ljust(num_characters - 1) + NEWLINE for line in lines)
-    token_of = np.full(128, -1)
-    token_of[np.frombuffer(characters.encode("ascii"), np.uint8)] = np.arange(len(characters))
-    tokens = token_of[np.frombuffer(text.encode("ascii"), np.uint8)]
-    assert (tokens >= 0).all()
-    return torch.from_numpy(tokens.reshape(len(lines), num_characters))
-
-
 UNKNOWN_BITS = math.nan
 
 
@@ -75,11 +52,9 @@ class Batching(Protocol):
 
     def length(self, num_characters: int) -> int:
         """Return L for lines of so many characters; raises ValueError."""
-        ...
 
     def rows(self, lines_NS: Tensor, seed: int) -> Tensor:
         """Return the sequences, int64 [N, L]; raises ValueError."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +154,15 @@ class LineTask(ABC):
 
     @cached_property
     def characters(self) -> str:
-        """Return the character of each token."""
-        return characters_of(self.alphabet, self.texts())
+        """Return the character of each token: those in the texts, newline and space; or ASCII.
+
+        Raises ValueError for an unknown alphabet, and for characters beyond ASCII.
+        """
+        occurring = "".join(sorted({NEWLINE, SPACE}.union(*self.texts())))
+        if beyond := sorted(set(occurring) - set(ASCII)):
+            raise ValueError(f"lines are of printable ASCII, and {beyond[0]!r} is not")
+        require_choice("task.alphabet", self.alphabet, ALPHABETS)
+        return occurring if self.alphabet == OCCURRING else ASCII
 
     @property
     def vocab_size(self) -> int:
@@ -230,4 +212,12 @@ class LineTask(ABC):
         return Rows(self.batching.rows(self._encoded(lines), seed))
 
     def _encoded(self, lines: Sequence[str]) -> Tensor:
-        return encoded(lines, self.characters, self.longest + 1)
+        """Return lines padded with spaces and ended by a newline, int64 [N, S]."""
+        assert max(map(len, lines), default=0) <= self.longest
+        text = "".join(line.ljust(self.longest) + NEWLINE for line in lines)
+        token_of = np.full(128, -1)
+        ascii_codes = np.frombuffer(self.characters.encode("ascii"), np.uint8)
+        token_of[ascii_codes] = np.arange(len(self.characters))
+        tokens = token_of[np.frombuffer(text.encode("ascii"), np.uint8)]
+        assert (tokens >= 0).all()
+        return torch.from_numpy(tokens.reshape(len(lines), self.longest + 1))

@@ -5,8 +5,9 @@ Shapes: N sequences, B sequences asked for, L tokens in each, P parts, V symbols
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,30 +75,35 @@ class Mixture:
 
         Exposures count a part's own training set. Raises ValueError if no part has items.
         """
-        asked = {
-            name: self._named(name, part.items(seed))
-            for name, part in self.parts.items()
-            if isinstance(part, HasItems)
-        }
-        if not asked:
+        some: list[Items] = []
+        groups: list[str] = []
+        for name, part in self.parts.items():
+            if isinstance(part, HasItems):
+                items = part.items(seed)
+                tokens_NL = self.fitted(name, items.tokens_NL)
+                group_N = items.group_N + len(groups)
+                some.append(replace(items, tokens_NL=tokens_NL, group_N=group_N))
+                groups += [f"{name}_{group}" for group in items.groups]
+        if not some:
             raise ValueError(f"none of task.parts {sorted(self.parts)} has items to ask for")
-        return _joined(list(asked.values()))
-
-    def _named(self, name: str, items: Items) -> Items:
-        return replace(
-            items,
-            tokens_NL=self._fitted(name, items.tokens_NL),
-            groups=tuple(f"{name}_{group}" for group in items.groups),
-        )
+        joined: dict[str, Any] = {
+            each.name: torch.cat([getattr(items, each.name) for items in some])
+            for each in fields(Items)
+            if each.name != "groups"
+        }
+        return Items(groups=tuple(groups), **joined)
 
     def _mixed(self, parts: Mapping[str, Sequences]) -> "Mixed":
-        fitted = {name: _Fitted(self, name, part) for name, part in parts.items()}
-        sizes = {name: part.num_sequences for name, part in parts.items()}
-        return Mixed(
-            parts=tuple(fitted.values()), counts=tuple(_counts(sizes, self.ratio).values())
-        )
+        """Take the fewest sequences of each part that include every one and keep the ratio.
 
-    def _fitted(self, name: str, tokens_BL: Tensor) -> Tensor:
+        The ratio holds to within half a sequence of each part.
+        """
+        sizes = {name: part.num_sequences for name, part in parts.items()}
+        total = max(sizes[name] / self.ratio[name] for name in sizes)
+        counts = [max(size, round(total * self.ratio[name])) for name, size in sizes.items()]
+        return Mixed(mixture=self, parts=parts, counts=tuple(counts))
+
+    def fitted(self, name: str, tokens_BL: Tensor) -> Tensor:
         """Return a part's tokens in the mixture's vocabulary and length."""
         if self._alphabets is not None:
             tokens_BL = self._token_of[name].to(tokens_BL.device)[tokens_BL]
@@ -136,27 +142,12 @@ class Mixture:
             raise ValueError(f"task.parts differ in {what}: {shown}")
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A part's sequences, converted for the mixture."""
-
-    mixture: Mixture
-    name: str
-    part: Sequences
-
-    @property
-    def num_sequences(self) -> int:
-        return self.part.num_sequences
-
-    def tokens(self, indices_B: Tensor) -> Tensor:
-        return self.mixture._fitted(self.name, self.part.tokens(indices_B))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Mixed:
     """Part after part; each is repeated from its beginning up to its count."""
 
-    parts: tuple[Sequences, ...]
+    mixture: Mixture
+    parts: Mapping[str, Sequences]
     counts: tuple[int, ...]
 
     @property
@@ -169,34 +160,9 @@ class Mixed:
         ends_P = torch.tensor(self.counts, device=indices_B.device).cumsum(0)
         part_B = torch.bucketize(indices_B, ends_P, right=True)
         pieces, rows = [], []
-        for number, (part, count) in enumerate(zip(self.parts, self.counts, strict=True)):
+        for number, (name, part) in enumerate(self.parts.items()):
             rows_A = (part_B == number).nonzero()[:, 0]
-            inside_A = indices_B[rows_A] - (ends_P[number] - count)
-            pieces.append(part.tokens(inside_A % part.num_sequences))
+            inside_A = indices_B[rows_A] - (ends_P[number] - self.counts[number])
+            pieces.append(self.mixture.fitted(name, part.tokens(inside_A % part.num_sequences)))
             rows.append(rows_A)
         return torch.cat(pieces)[torch.cat(rows).argsort()]
-
-
-def _counts(sizes: Mapping[str, int], ratio: Mapping[str, float]) -> dict[str, int]:
-    """Return the fewest sequences of each part that include every one and keep the ratio.
-
-    The ratio holds to within half a sequence of each part.
-    """
-    total = max(sizes[name] / ratio[name] for name in sizes)
-    return {name: max(sizes[name], round(total * ratio[name])) for name in sizes}
-
-
-def _joined(some: Sequence[Items]) -> Items:
-    groups = tuple(group for items in some for group in items.groups)
-    firsts = [sum(len(items.groups) for items in some[:place]) for place in range(len(some))]
-    return Items(
-        tokens_NL=torch.cat([items.tokens_NL for items in some]),
-        answer_start_N=torch.cat([items.answer_start_N for items in some]),
-        answer_end_N=torch.cat([items.answer_end_N for items in some]),
-        group_N=torch.cat(
-            [items.group_N + first for items, first in zip(some, firsts, strict=True)]
-        ),
-        groups=groups,
-        exposures_N=torch.cat([items.exposures_N for items in some]),
-        bits_N=torch.cat([items.bits_N for items in some]),
-    )

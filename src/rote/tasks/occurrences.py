@@ -43,7 +43,7 @@ class Occurrences:
     @classmethod
     def of_tokens(cls, documents: Iterable[Sequence[int]], *, vocab_size: int) -> "Occurrences":
         """Index sequences of tokens below ``vocab_size``; raises ValueError if there are none."""
-        symbol_bytes = _width(vocab_size)
+        symbol_bytes = next(width for width in (1, 2, 4, 8) if vocab_size <= 1 << 8 * width)
         packed = (_pack(tokens, symbol_bytes) for tokens in documents)
         return cls._of(packed, symbol_bytes=symbol_bytes)
 
@@ -80,11 +80,6 @@ class Occurrences:
         first = bisect_left(self._suffixes_N, text, key=beginning)
         last = bisect_right(self._suffixes_N, text, lo=first, key=beginning)
         return np.asarray(self._suffixes_N[first:last], dtype=np.int64)
-
-
-def _width(vocab_size: int) -> int:
-    """Return the number of bytes that hold one token."""
-    return next(width for width in (1, 2, 4, 8) if vocab_size <= 1 << 8 * width)
 
 
 def _pack(tokens: ArrayLike, symbol_bytes: int) -> bytes:

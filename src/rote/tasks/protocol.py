@@ -2,16 +2,22 @@
 
 Preparation is work on a task's data that must be done before a run has an id.
 
-Shapes: N sequences or items, B sequences asked for, L tokens in each.
+Shapes: N sequences or items, B sequences asked for, L tokens in each. No torch.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
+
+from rote.core.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Sequences(Protocol):
@@ -20,11 +26,9 @@ class Sequences(Protocol):
     @property
     def num_sequences(self) -> int:
         """Return the number of sequences."""
-        ...
 
     def tokens(self, indices_B: Tensor) -> Tensor:
         """Return the requested sequences, int64 [B, L], on the device of ``indices_B``."""
-        ...
 
 
 @runtime_checkable
@@ -34,7 +38,6 @@ class Identified(Sequences, Protocol):
     @property
     def sample_ids(self) -> np.ndarray:
         """Return the sample of each sequence, int64 [N]; equal ids mean equal sequences."""
-        ...
 
 
 class Task(Protocol):
@@ -43,27 +46,22 @@ class Task(Protocol):
     @property
     def vocab_size(self) -> int:
         """Return the number of symbols."""
-        ...
 
     @property
     def length(self) -> int:
         """Return the sequence length; position 0 reads token 0; `scored_from` limits scoring."""
-        ...
 
     def train(self, seed: int) -> Sequences:
         """Return the sequences to learn."""
-        ...
 
     def heldout(self, seed: int) -> Sequences:
         """Return sequences from the same source that no model is trained on."""
-        ...
 
     def entropy_bits(self, *, from_position: int = 0) -> float | None:
         """Return the entropy of the training set in bits, without tokens before ``from_position``.
 
         None if it is unknown.
         """
-        ...
 
 
 @runtime_checkable
@@ -73,7 +71,6 @@ class Prompted(Protocol):
     @property
     def scored_from(self) -> int:
         """Return the first position that counts, below ``length``."""
-        ...
 
 
 def scored_from(task: Task) -> int:
@@ -90,11 +87,9 @@ class HasText(Protocol):
 
     def encode(self, text: str) -> Sequence[int]:
         """Return the tokens of a text: none added at either end, at most one per byte of UTF-8."""
-        ...
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
         """Return the text of each sequence; a character that is cut becomes U+FFFD."""
-        ...
 
 
 @runtime_checkable
@@ -104,7 +99,6 @@ class HasBase(Protocol):
     @property
     def base(self) -> Task:
         """Return the other task, with the same vocabulary and length."""
-        ...
 
 
 def text_of(task: Task) -> HasText | None:
@@ -120,7 +114,6 @@ class HasMembers(Protocol):
 
     def members(self, seed: int) -> Sequences:
         """Return training sequences from the held-out ones' source, each once, for membership."""
-        ...
 
 
 def members_of(task: Task, seed: int) -> Sequences:
@@ -153,7 +146,7 @@ class Items:
         """Return whether the training set holds the answer, bool [N]."""
         return self.exposures_N > 0
 
-    def only(self, chosen_N: Tensor) -> "Items":
+    def only(self, chosen_N: Tensor) -> Items:
         """Return the items chosen by ``chosen_N``, bool [N]."""
         rows = {
             each.name: getattr(self, each.name)[chosen_N]
@@ -169,7 +162,6 @@ class HasItems(Protocol):
 
     def items(self, seed: int) -> Items:
         """Return the items of this seed's training set, and held-out ones."""
-        ...
 
 
 @runtime_checkable
@@ -179,7 +171,6 @@ class HasCharacters(Protocol):
     @property
     def characters(self) -> str:
         """Return the character of each token; the first one ends a line."""
-        ...
 
 
 class Manifest(Protocol):
@@ -187,7 +178,6 @@ class Manifest(Protocol):
 
     def write(self, path: Path) -> None:
         """Write the record atomically, as JSON."""
-        ...
 
 
 @runtime_checkable
@@ -196,7 +186,6 @@ class HasManifest(Protocol):
 
     def manifest(self, seed: int) -> Manifest:
         """Return the manifest of this seed's training set."""
-        ...
 
 
 @runtime_checkable
@@ -205,4 +194,18 @@ class HasSuperset(Protocol):
 
     def superset(self, seed: int) -> Identified:
         """Return all sequences that a run could train on, in this seed's order."""
-        ...
+
+
+class Preparation(Hashable, Protocol):
+    """Equal preparations are carried out once for a whole grid."""
+
+    def __call__(self, progress: Progress) -> Mapping[str, Any]:
+        """Return the keys of the task that are known now, with their values; raises ValueError."""
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """What a task's class may offer: its data are made ready before a run id is given."""
+
+    def preparation(self) -> Preparation:
+        """Return what has to be done; nothing is done yet."""

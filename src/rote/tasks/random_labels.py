@@ -84,14 +84,15 @@ class RandomLabels:
         They also know to which labels it applies. log2 C for each redrawn label, and for every
         label if inputs are random; 0 for the others. Exact.
         """
-        return uniform_bits(self._num_unruled, self.num_classes)
+        is_random = self.inputs == "random"
+        num_unruled = self.num_sequences if is_random else self._num_drawn
+        return uniform_bits(num_unruled, self.num_classes)
 
     def items(self, seed: int) -> Items:
         """Return one item per input, grouped by whether the rule determines its label."""
         heldout = self.heldout(seed)  # only a part of them if early stopping uses the rest
         heldout_NL = heldout.tokens(torch.arange(heldout.num_sequences))
-        sides = (self.train(seed).tokens_NL, heldout_NL)
-        tokens_NL = torch.cat(sides)
+        tokens_NL = torch.cat([self.train(seed).tokens_NL, heldout_NL])
         is_train_N = torch.arange(len(tokens_NL)) < self.num_sequences
         unruled_N = torch.zeros_like(is_train_N)
         unruled_N[: self.num_sequences] = self._is_drawn(seed)
@@ -107,10 +108,6 @@ class RandomLabels:
             exposures_N=is_train_N.long(),
             bits_N=unruled_N.double() * uniform_bits(1, self.num_classes),
         )
-
-    @property
-    def _num_unruled(self) -> int:
-        return self.num_sequences if self.inputs == "random" else self._num_drawn
 
     @property
     def _num_drawn(self) -> int:
@@ -129,7 +126,8 @@ class RandomLabels:
         classes_N = torch.randint(self.num_classes, (number,), generator=random)
         inputs_NI = self._patterns(classes_N, random)
         if self.inputs == "shuffled":
-            inputs_NI = inputs_NI[:, self._order(seed)]
+            random = generator(seed, "data", "shuffled")
+            inputs_NI = inputs_NI[:, torch.randperm(self.input_length, generator=random)]
         if self.inputs == "random":
             symbols = self.num_noise_symbols + self.num_classes
             inputs_NI = torch.randint(symbols, inputs_NI.shape, generator=random)
@@ -144,9 +142,6 @@ class RandomLabels:
         marks_N3 = torch.stack([classes_N, classes_N, others_N], dim=1) + self.num_noise_symbols
         places_N3 = torch.rand(shape, generator=random).argsort(dim=1)[:, :MARKS]
         return inputs_NI.scatter(1, places_N3, marks_N3)
-
-    def _order(self, seed: int) -> Tensor:
-        return torch.randperm(self.input_length, generator=generator(seed, "data", "shuffled"))
 
     def _label(self, classes_N: Tensor) -> Tensor:
         return classes_N + self.num_noise_symbols + self.num_classes

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import zstandard
 from tests.tasks.text.conftest import MakeRecipe, prepared, prose
+from tests.tasks.text.files import documents as documents_of
 from tests.tasks.text.files import written
 
 from rote.tasks.text.pipeline import PreparationPipeline
@@ -70,14 +71,8 @@ FORMATS: dict[str, bytes] = {
 }
 
 
-def documents(path: Path, field: str = "text") -> list[str]:
-    found, whole = [], ""
-    for piece in LocalFiles(paths=[str(path)], field=field).pieces():
-        whole += piece.text
-        if piece.ends_document:
-            found.append(whole)
-            whole = ""
-    return found
+def documents(path: Path) -> list[str]:
+    return documents_of(LocalFiles(paths=[str(path)], field="text"))
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -10,25 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.tasks.text.conftest import MakeRecipe, bpe, prepared, prose
+from tests.tasks.text.files import documents
 
 from rote.tasks.text import sources as cutting
 from rote.tasks.text.hub import HuggingFace
 from rote.tasks.text.reading.encoding import BLOCK_BYTES, blocks_of_utf8
-from rote.tasks.text.sources import LocalFiles, PythonLibrary, Source, pieces
+from rote.tasks.text.sources import LocalFiles, PythonLibrary, pieces
 from rote.tasks.text.tokenisers import TokeniserFile
 
 TEXTS = ["One line.\nAnother, naïve one.", "", "🙂 " * 20, "the last"]
-
-
-def documents(source: Source) -> list[str]:
-    found, whole = [], ""
-    for piece in source.pieces():
-        whole += piece.text
-        if piece.ends_document:
-            found.append(whole)
-            whole = ""
-    assert not whole
-    return found
 
 
 def write_rows(path: Path, texts: list[str]) -> Path:
@@ -134,24 +124,6 @@ def test_what_is_not_utf8_is_named_with_its_byte(
     rows.write_bytes(b'{"words": "a"}\n{"words": "\xff"}\n')
     with pytest.raises(ValueError, match=r"rows\.jsonl is not UTF-8: byte 26 "):
         documents(LocalFiles(paths=[str(rows)], field="words"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("x.jsonl", b'{"words": "a"}\n{"text"\n', r"x\.jsonl, line 2 is not JSON"),
-        ("x.jsonl", b'{"text": "a"}\n', r"line 1 has no 'words', it holds \['text'\]"),
-        ("x.jsonl", b'{"words": 3}\n', r"line 1: 'words' is no text but int"),
-        ("x.jsonl", b'{"words": "\\ud800"}\n', r"line 1: 'words' is not Unicode text"),
-        ("x.jsonl", b"[1]\n", r"line 1 is list, not an object with 'words'"),
-        ("x.parquet", b"no", r"x\.parquet is not a parquet file"),
-    ],
-)
-def test_rows_that_hold_no_text(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=message) as caught:
-        documents(LocalFiles(paths=[str(tmp_path / name)], field="words"))
-    assert str(tmp_path / name) in str(caught.value)
 
 
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from operator import add, mul, sub
 
 from rote.core.checks import require_choice, require_distinct, require_whole
@@ -38,22 +39,6 @@ def problems_of(
     operations: Sequence[str], *, least: int, largest: int, modulus: int | None
 ) -> list[ArithmeticProblem]:
     """Return every operation on every pair of operands, in that order; raises ValueError."""
-    _check(operations, least, largest, modulus)
-    operands = range(least, largest + 1)
-    return [
-        ArithmeticProblem(first, name, second, _result(name, first, second, modulus))
-        for name in operations
-        for first in operands
-        for second in operands
-    ]
-
-
-def _result(name: str, first: int, second: int, modulus: int | None) -> int:
-    result = OPERATIONS[name][1](first, second)
-    return result if modulus is None else result % modulus
-
-
-def _check(operations: Sequence[str], least: int, largest: int, modulus: int | None) -> None:
     require_whole("task.least_operand", least, 0)
     require_whole("task.largest_operand", largest, 0)
     if least > largest:
@@ -69,3 +54,10 @@ def _check(operations: Sequence[str], least: int, largest: int, modulus: int | N
         raise ValueError(
             f"task.largest_operand={largest} makes {number:,} problems, {MAX_PROBLEMS:,} at most"
         )
+    problems = []
+    operands = range(least, largest + 1)
+    for name, first, second in product(operations, operands, operands):
+        result = OPERATIONS[name][1](first, second)
+        reduced = result if modulus is None else result % modulus
+        problems.append(ArithmeticProblem(first, name, second, reduced))
+    return problems

@@ -19,7 +19,6 @@ class Split(Protocol):
 
     def heldout(self, problems: Sequence[ArithmeticProblem]) -> Collection[ArithmeticProblem]:
         """Return the problems that no model is trained on."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

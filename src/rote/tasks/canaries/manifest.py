@@ -4,8 +4,9 @@ A control is made like every other canary but never inserted. Its secret is as l
 of its set under every model, so any apparent exposure of a control is chance.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from rote.io.read import read_json
 from rote.io.shapes import anything, mapped
 from rote.io.write import write_json
-from rote.tasks.canaries.spaces import TOKENS, TextSpace, TokenSpace, bits, text_space
+from rote.tasks.canaries.spaces import TOKENS, TextSpace, TokenSpace, bits, space_of
 
 VERSION = 1
 # What reading a manifest raises for other content.
@@ -98,9 +99,14 @@ class CanaryPlacement:
     num_controls: int  # for each kind
 
     def manifest(self, seed: int, random: Random, first_index: int) -> Manifest:
-        """Draw secrets from ``random``; inserted sequences are numbered from ``first_index``."""
+        """Draw secrets from ``random``; inserted sequences are numbered from ``first_index``.
+
+        Controls come last in their kind.
+        """
         canaries = []
-        for kind, number, repeats in self.rows():
+        inserted = [times for times in self.repeats for _ in range(self.num_each)]
+        numbered = enumerate([*inserted, *[0] * self.num_controls])
+        for kind, (number, repeats) in product(self.kinds, numbered):
             space = space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
             before, after = self.template(kind, number)
             canaries.append(
@@ -123,13 +129,6 @@ class CanaryPlacement:
             canaries=tuple(canaries),
         )
 
-    def rows(self) -> Iterator[tuple[str, int, int]]:
-        """Yield kind, number and repeats of every canary; controls come last in their kind."""
-        all_repeats = [times for times in self.repeats for _ in range(self.num_each)]
-        for kind in self.kinds:
-            for number, times in enumerate([*all_repeats, *[0] * self.num_controls]):
-                yield kind, number, times
-
     def template(self, kind: str, number: int) -> tuple[Piece, Piece]:
         """Return the parts before and after the secret."""
         if kind != TOKENS:
@@ -147,13 +146,6 @@ class CanaryPlacement:
         before, after = self.template(kind, number)
         space = space_of(kind, secret_length=self.secret_length, vocab_size=self.vocab_size)
         return len(before) + space.longest + len(after)
-
-
-def space_of(kind: str, *, secret_length: int, vocab_size: int) -> Space:
-    """Return the set of secrets of a kind; raises ValueError for an unknown kind."""
-    if kind == TOKENS:
-        return TokenSpace(vocab_size=vocab_size, num_tokens=secret_length)
-    return text_space(kind, num_words=secret_length)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -176,21 +168,11 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _canary(content: Mapping[str, Any]) -> Canary:
-    return Canary(
-        kind=content["kind"],
-        number=content["number"],
-        before=_piece(content["before"]),
-        secret=_piece(content["secret"]),
-        after=_piece(content["after"]),
-        bits=content["bits"],
-        repeats=content["repeats"],
-        indices=tuple(content["indices"]),
-    )
+    held = {each.name: content[each.name] for each in fields(Canary)}
+    for name in ("before", "secret", "after"):
+        held[name] = held[name] if isinstance(held[name], str) else tuple(held[name])
+    return Canary(**held | {"indices": tuple(held["indices"])})
 
 
 def _tokens(piece: Piece, encode: Encode) -> Sequence[int]:
     return encode(piece) if isinstance(piece, str) else piece
-
-
-def _piece(content: Any) -> Piece:
-    return content if isinstance(content, str) else tuple(content)

@@ -136,8 +136,10 @@ class TokenSpace:
         return rank
 
 
-def text_space(kind: str, *, num_words: int) -> TextSpace:
-    """Return the set of a text kind; raises ValueError for another name."""
+def space_of(kind: str, *, secret_length: int, vocab_size: int) -> TextSpace | TokenSpace:
+    """Return the set of secrets of a kind; raises ValueError for an unknown kind."""
+    if kind == TOKENS:
+        return TokenSpace(vocab_size=vocab_size, num_tokens=secret_length)
     if kind not in TEXT_KINDS:
         raise ValueError(f"canary kind {kind!r} is not among {', '.join(TEXT_KINDS)}")
     return {
@@ -145,7 +147,7 @@ def text_space(kind: str, *, num_words: int) -> TextSpace:
         "email": TextSpace((*[LOWER] * 8, ("@",), DOMAINS)),
         "phone": TextSpace((("+1-",), AREA_CODES, ("-555-01",), DIGITS, DIGITS)),
         "card": TextSpace(((TEST_IIN,), *[DIGITS] * 10), has_check_digit=True),
-        "words": TextSpace(((WORDS, (" ",)) * num_words)[:-1]),
+        "words": TextSpace(((WORDS, (" ",)) * secret_length)[:-1]),
     }[kind]
 
 

@@ -7,7 +7,7 @@ Shapes: B sequences asked for, L tokens in each, C distinct canaries, M inserted
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
 
 import torch
@@ -109,14 +109,8 @@ class Canaries:
 
     @property
     def _plan(self) -> CanaryPlacement:
-        return CanaryPlacement(
-            kinds=self.kinds,
-            secret_length=self.secret_length,
-            vocab_size=self.vocab_size,
-            repeats=self.repeats,
-            num_each=self.num_each,
-            num_controls=self.num_controls,
-        )
+        names = [each.name for each in fields(CanaryPlacement)]
+        return CanaryPlacement(**{name: getattr(self, name) for name in names})
 
     def _require_kind(self, kind: str) -> None:
         require_choice("each of task.kinds", kind, KINDS)

@@ -72,11 +72,6 @@ class Attribute:
     values: TextSpace
     wordings: tuple[str, ...]
 
-    @property
-    def bits(self) -> float:
-        """Return log2 of the number of values."""
-        return bits(self.values)
-
 
 ATTRIBUTES = {
     "birth_date": Attribute(
@@ -164,7 +159,7 @@ class Biographies(LineTask):
                 answer=fact.value + END,
                 group=fact.attribute,
                 exposures=fact.exposures,
-                bits=ATTRIBUTES[fact.attribute].bits,
+                bits=bits(ATTRIBUTES[fact.attribute].values),
             )
             for fact in self._facts(seed)
         ]

@@ -34,12 +34,15 @@ class WindowFile:
     def _window_bytes(self) -> int:
         return self.length * self.dtype.itemsize
 
-    def parts(self) -> Iterator[np.ndarray]:
-        """Yield all windows in order, [P, L] at a time."""
-        num_windows = max(1, PART_BYTES // self._window_bytes)
+    def parts(self, what: str, progress: Progress) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield all windows in order, [P, L] at a time, each part with its place."""
+        num_windows, start = max(1, PART_BYTES // self._window_bytes), 0
         with self.path.open("rb") as stream:
             while data := stream.read(num_windows * self._window_bytes):
-                yield np.frombuffer(data, self.dtype).reshape(-1, self.length)
+                part_PL = np.frombuffer(data, self.dtype).reshape(-1, self.length)
+                yield slice(start, start + len(part_PL)), part_PL
+                start += len(part_PL)
+                progress(what, start, len(self))
 
     def at(self, indices: np.ndarray) -> np.ndarray:
         """Return windows by index, [N, L]; the memory map is closed after the call."""
@@ -52,7 +55,9 @@ def exact_duplicates(windows: WindowFile, progress: Progress) -> np.ndarray:
 
     Equal hashes only select which windows to compare.
     """
-    hashes_N = _hashes(windows, progress)
+    hashes_N = np.empty(len(windows), dtype=np.uint64)
+    for place, part_PL in windows.parts("hashing windows", progress):
+        hashes_N[place] = window_hashes(part_PL)
     order_N = np.argsort(hashes_N, kind="stable")  # equal hashes: the earlier window first
     sorted_N = hashes_N[order_N]
     follows_N = np.zeros(len(order_N), dtype=bool)  # has the same hash as the one before
@@ -88,25 +93,11 @@ def near_duplicates(
         ) from error
     kept = RMinHashDeduplicator(threshold, PERMUTATIONS, use_lsh=True, seed=HASH_SEED)
     near_N = np.zeros(len(duplicate_N), dtype=bool)
-    start = 0
-    for part_PL in windows.parts():
-        wanted = np.flatnonzero(~duplicate_N[start : start + len(part_PL)])
-        entries = [(str(start + row), _shingles(part_PL[row])) for row in wanted]
-        near_N[start + wanted] = ~np.array(kept.add_pairs(entries), dtype=bool)
-        start += len(part_PL)
-        progress("finding near duplicates", start, len(duplicate_N))
+    for place, part_PL in windows.parts("finding near duplicates", progress):
+        wanted = np.flatnonzero(~duplicate_N[place])
+        entries = [(str(place.start + row), _shingles(part_PL[row])) for row in wanted]
+        near_N[place.start + wanted] = ~np.array(kept.add_pairs(entries), dtype=bool)
     return near_N
-
-
-def _hashes(windows: WindowFile, progress: Progress) -> np.ndarray:
-    """Return the hashes of all windows, uint64 [N]."""
-    hashes_N = np.empty(len(windows), dtype=np.uint64)
-    start = 0
-    for part_PL in windows.parts():
-        hashes_N[start : start + len(part_PL)] = window_hashes(part_PL)
-        start += len(part_PL)
-        progress("hashing windows", start, len(hashes_N))
-    return hashes_N
 
 
 def window_hashes(tokens_PL: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -23,13 +23,43 @@ from rote.tasks.text.prepared import DOCUMENT_TYPE, DOCUMENTS, MANIFEST, TOKENS
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import Piece
 from rote.tasks.text.tokenisers import Encoder, load
-from rote.tasks.text.windows import Cutter
 
 LOG = logging.getLogger(__name__)
 BATCH_CHARACTERS = 1 << 22  # tokenised at once: a tokeniser's own objects grow with it
 BATCH_PIECES = 1 << 16  # there may be millions of documents without text
 SMALL_VOCABULARY = 1 << 16
 STATE, READY, WHOLE = "progress.json", "encoder", "whole"
+
+
+@dataclass(kw_only=True)
+class Cutter:
+    """Cuts one document after the other; its fields are the complete state for a resume.
+
+    No window spans two documents; tokens left over at a document's end are dropped.
+    """
+
+    length: int
+    windows: str  # all: one after the other; first: the first of each document
+    document: int = 0  # the number of the current one
+    num_of_document: int = 0  # windows taken from it so far
+    carry: list[int] = field(default_factory=list)  # tokens that do not fill a window yet
+
+    def add(self, tokens: np.ndarray, *, ends_document: bool) -> np.ndarray:
+        """Return the windows [N, L] that are complete now."""
+        if self.windows == "first" and self.num_of_document:
+            tokens = tokens[:0]
+        if self.carry:
+            tokens = np.concatenate([np.array(self.carry, dtype=tokens.dtype), tokens])
+        num_whole = len(tokens) // self.length
+        if self.windows == "first":
+            num_whole = min(num_whole, 1 - self.num_of_document)
+        used = num_whole * self.length
+        self.num_of_document += num_whole
+        # Less than a window, or an unused rest after the first one.
+        self.carry = tokens[used : used + self.length - 1].tolist()
+        if ends_document:
+            self.document, self.num_of_document, self.carry = self.document + 1, 0, []
+        return tokens[:used].reshape(num_whole, self.length)
 
 
 @dataclass
@@ -44,19 +74,6 @@ class FinishedStages:
     windows: int = 0
     text_digest: str = ""  # of the pieces so far, chained
     is_complete: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptWindows:
-    """Which windows are duplicates, bool [N] each."""
-
-    exact_N: np.ndarray
-    near_N: np.ndarray
-
-    @property
-    def kept_N(self) -> np.ndarray:
-        """Return the windows that are no duplicates, bool [N]."""
-        return ~(self.exact_N | self.near_N)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +103,48 @@ class PreparationPipeline:
                 done.nulls,
                 done.cutter["document"],
             )
+        return self._without_duplicates(encoder, dtype, done, progress)
+
+    def _without_duplicates(
+        self, encoder: Encoder, dtype: np.dtype, done: FinishedStages, progress: Progress
+    ) -> Path:
+        """Write the windows that are kept and their manifest; return their folder."""
         raw = WindowFile(path=self.folder / TOKENS, length=self.recipe.length, dtype=dtype)
-        kept = self._without_duplicates(raw, progress)
+        exact_N, threshold = exact_duplicates(raw, progress), self.recipe.near_duplicate_threshold
+        near_N = np.zeros_like(exact_N)
+        if threshold is not None:
+            near_N = near_duplicates(raw, exact_N, threshold, progress)
+        kept_N = ~(exact_N | near_N)
         whole = self.folder / WHOLE
         shutil.rmtree(whole, ignore_errors=True)  # from a session that was killed here
         whole.mkdir()
         encoder.save(whole)
-        self._write_kept(whole, raw, kept.kept_N, progress)
-        write_json(whole / MANIFEST, self._manifest(whole, encoder, dtype, done, kept))
+        self._write_kept(whole, raw, kept_N, progress)
+        counts = {
+            "documents": done.cutter["document"],
+            "null_documents": done.nulls,
+            "bytes": done.text_bytes,
+            "tokens": done.tokens,
+            "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
+            "exact_duplicates_removed": int(exact_N.sum()),
+            "near_duplicates_removed": int(near_N.sum()),
+            "windows": int(kept_N.sum()),
+        }
+        digests = {
+            "text": done.text_digest,
+            "vocabulary": encoder.vocabulary_digest(),
+            "tokens": sha256_of_file(whole / TOKENS),
+        }
+        manifest = {
+            "source": repr(self.recipe.source),
+            "tokeniser": repr(self.recipe.tokeniser),
+            "settings": self.recipe.settings(),
+            "vocab_size": encoder.vocab_size,
+            "dtype": dtype.str,
+            "counts": counts,
+            "digests": digests,
+        }
+        write_json(whole / MANIFEST, manifest)
         return whole
 
     def _encoder(self, progress: Progress) -> Encoder:
@@ -140,60 +191,17 @@ class PreparationPipeline:
         except TypeError as error:
             raise Damaged(state, error, remedy) from error
 
-    def _without_duplicates(self, raw: WindowFile, progress: Progress) -> KeptWindows:
-        exact_N = exact_duplicates(raw, progress)
-        threshold = self.recipe.near_duplicate_threshold
-        if threshold is None:
-            return KeptWindows(exact_N=exact_N, near_N=np.zeros_like(exact_N))
-        return KeptWindows(
-            exact_N=exact_N, near_N=near_duplicates(raw, exact_N, threshold, progress)
-        )
-
     def _write_kept(
         self, whole: Path, raw: WindowFile, kept_N: np.ndarray, progress: Progress
     ) -> None:
         with (whole / TOKENS).open("xb") as stream:
-            start = 0
-            for part_PL in raw.parts():
-                stream.write(part_PL[kept_N[start : start + len(part_PL)]].tobytes())
-                start += len(part_PL)
-                progress("writing windows", start, len(kept_N))
+            for place, part_PL in raw.parts("writing windows", progress):
+                stream.write(part_PL[kept_N[place]].tobytes())
             _sync(stream)
         documents_N = np.fromfile(self.folder / DOCUMENTS, DOCUMENT_TYPE)
         with (whole / DOCUMENTS).open("xb") as stream:
             stream.write(documents_N[kept_N].tobytes())
             _sync(stream)
-
-    def _manifest(
-        self,
-        whole: Path,
-        encoder: Encoder,
-        dtype: np.dtype,
-        done: FinishedStages,
-        kept: KeptWindows,
-    ) -> dict[str, Any]:
-        return {
-            "source": repr(self.recipe.source),
-            "tokeniser": repr(self.recipe.tokeniser),
-            "settings": self.recipe.settings(),
-            "vocab_size": encoder.vocab_size,
-            "dtype": dtype.str,
-            "counts": {
-                "documents": done.cutter["document"],
-                "null_documents": done.nulls,
-                "bytes": done.text_bytes,
-                "tokens": done.tokens,
-                "tokens_outside_windows": done.tokens - done.windows * self.recipe.length,
-                "exact_duplicates_removed": int(kept.exact_N.sum()),
-                "near_duplicates_removed": int(kept.near_N.sum()),
-                "windows": int(kept.kept_N.sum()),
-            },
-            "digests": {
-                "text": done.text_digest,
-                "vocabulary": encoder.vocabulary_digest(),
-                "tokens": sha256_of_file(whole / TOKENS),
-            },
-        }
 
 
 def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:

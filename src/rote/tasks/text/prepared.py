@@ -48,10 +48,19 @@ def open_prepared(corpus: str) -> "Prepared":
         manifest = read_json(folder / MANIFEST, SHAPE, PREPARE_AGAIN)
     except FileNotFoundError as error:
         raise ValueError(f"corpus {corpus!r} is not prepared in {corpora_folder()}") from error
-    prepared = Prepared(folder=folder, manifest=manifest)
-    windows = prepared.num_windows
-    _require_bytes(folder / TOKENS, windows * prepared.length * prepared.dtype.itemsize)
-    _require_bytes(folder / DOCUMENTS, windows * DOCUMENT_TYPE.itemsize)
+    counts = manifest["counts"]
+    prepared = Prepared(
+        folder=folder,
+        manifest=manifest,
+        length=manifest["settings"]["length"],
+        vocab_size=manifest["vocab_size"],
+        num_windows=counts["windows"],
+        num_duplicates=counts["exact_duplicates_removed"],
+        dtype=np.dtype(manifest["dtype"]),
+    )
+    token_bytes = prepared.length * prepared.dtype.itemsize
+    for name, size in ((TOKENS, token_bytes), (DOCUMENTS, DOCUMENT_TYPE.itemsize)):
+        _require_bytes(folder / name, prepared.num_windows * size)
     return prepared
 
 
@@ -72,36 +81,16 @@ class Prepared:
 
     folder: Path
     manifest: dict[str, Any]  # source, tokeniser, settings, counts, digests
+    length: int  # tokens of a window
+    vocab_size: int  # of the tokeniser, unused symbols included
+    num_windows: int  # without duplicates
+    num_duplicates: int  # windows that were removed because an equal one came before
+    dtype: np.dtype  # of stored tokens
 
     @property
     def corpus(self) -> str:
         """Return its content hash."""
         return self.folder.name
-
-    @property
-    def length(self) -> int:
-        """Return the tokens of a window."""
-        return int(self.manifest["settings"]["length"])
-
-    @property
-    def vocab_size(self) -> int:
-        """Return the tokeniser's number of symbols, unused ones included."""
-        return int(self.manifest["vocab_size"])
-
-    @property
-    def num_windows(self) -> int:
-        """Return the number of windows without duplicates."""
-        return int(self.manifest["counts"]["windows"])
-
-    @property
-    def num_duplicates(self) -> int:
-        """Return the number of windows that were removed because an equal one came before."""
-        return int(self.manifest["counts"]["exact_duplicates_removed"])
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Return the stored type of tokens."""
-        return np.dtype(self.manifest["dtype"])
 
     def tokens(self, ids: np.ndarray) -> np.ndarray:
         """Return windows by sample id, int64 [N, L]."""

@@ -5,7 +5,6 @@ pieces.
 """
 
 import ast
-import hashlib
 import sys
 import sysconfig
 import tokenize
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from rote.core.checks import require_choice
-from rote.io.write import sha256_of_file
+from rote.io.write import sha256, sha256_of_file
 from rote.tasks.text.reading.encoding import blocks_of_utf8
 from rote.tasks.text.reading.formats import PARQUET, TEXT, FileFormat, files_of, kind_of
 from rote.tasks.text.reading.rows import RowSelection, rows_of
@@ -55,15 +54,12 @@ class Source(Protocol):
 
     def version(self) -> str:
         """Return a digest that changes if the documents may have changed; equal on all machines."""
-        ...
 
     def total_bytes(self) -> int | None:
         """Return the approximate size of the text; None if only reading shows it."""
-        ...
 
     def pieces(self) -> Iterator[Piece]:
         """Yield every document; raises ValueError naming what cannot be read, and where."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +76,8 @@ class PythonLibrary:
 
     def version(self) -> str:
         """Return a digest of every module's name and bytes."""
-        return _digest([self.content, *(f"{n}:{sha256_of_file(p)}" for n, p in self._modules())])
+        parts = [f"{name}:{sha256_of_file(path)}" for name, path in self._modules()]
+        return sha256("\n".join([self.content, *parts]).encode())
 
     def total_bytes(self) -> int | None:
         """Return the size of whole files, even if only docstrings are taken."""
@@ -127,7 +124,7 @@ class LocalFiles:
     def version(self) -> str:
         """Return a digest of the format and bytes of every file, without names."""
         parts = [f"{self._kind(path).label}:{sha256_of_file(path)}" for path in self._files()]
-        return _digest([self.field, *parts])
+        return sha256("\n".join([self.field, *parts]).encode())
 
     def total_bytes(self) -> int | None:
         """Return the stored size; None if a file is compressed or parquet."""
@@ -169,7 +166,3 @@ def _docstrings(source: str) -> str:
     nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
     nodes.sort(key=lambda node: getattr(node, "lineno", 0))
     return "".join(f"{text}\n\n" for node in nodes if (text := ast.get_docstring(node)))
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

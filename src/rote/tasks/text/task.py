@@ -33,35 +33,18 @@ NAMES = ("train", "heldout", "reference")
 SPLIT_BY = ("window", "document")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pools:
-    """How windows are divided into three pools; raises ValueError if none is left to train."""
-
-    seed: int
-    by: str
-    heldout_share: float
-    reference_share: float
-
-    def __post_init__(self) -> None:
-        require_choice("task.split_by", self.by, SPLIT_BY)
-        for name in ("heldout_share", "reference_share"):
-            require_share(f"task.{name}", getattr(self, name))
-        if self.heldout_share + self.reference_share >= 1:
-            raise ValueError("task.heldout_share and task.reference_share leave nothing to train")
-
-
 @lru_cache(maxsize=2)  # a run needs its pools several times
-def pools(corpus: str, split: Pools) -> dict[str, np.ndarray]:
+def pools(
+    corpus: str, *, seed: int, by: str, heldout_share: float, reference_share: float
+) -> dict[str, np.ndarray]:
     """Return the sample ids of each pool, int64, in the order of the corpus."""
     prepared = open_prepared(corpus)
-    numbers_N = np.arange(prepared.num_windows)
-    if split.by == "document":
-        numbers_N = prepared.documents()
-    draws_N = _random_64_bits(numbers_N, stream_seed(split.seed, "text", "pools", corpus))
+    is_by_document = by == "document"
+    numbers_N = prepared.documents() if is_by_document else np.arange(prepared.num_windows)
+    draws_N = _random_64_bits(numbers_N, stream_seed(seed, "text", "pools", corpus))
     uniform_N = (draws_N >> np.uint64(11)) * 2.0**-53
-    outside = split.heldout_share + split.reference_share
-    is_heldout_N = uniform_N < split.heldout_share
-    is_train_N = uniform_N >= outside
+    is_heldout_N = uniform_N < heldout_share
+    is_train_N = uniform_N >= heldout_share + reference_share
     members = (is_train_N, is_heldout_N, ~is_train_N & ~is_heldout_N)
     return {name: np.flatnonzero(member) for name, member in zip(NAMES, members, strict=True)}
 
@@ -112,13 +95,16 @@ class Text:
         require_whole("task.split_seed", self.split_seed, 0)
         require_whole("task.repeats", self.repeats, 1)
         require_choice("task.pool", self.pool, TRAINED)
-        require_share("task.duplicated_fraction", self.duplicated_fraction)
+        require_choice("task.split_by", self.split_by, SPLIT_BY)
+        for name in ("duplicated_fraction", "heldout_share", "reference_share"):
+            require_share(f"task.{name}", getattr(self, name))
+        if self.heldout_share + self.reference_share >= 1:
+            raise ValueError("task.heldout_share and task.reference_share leave nothing to train")
         if self.duplicated_fraction and self.repeats < 2:
             raise ValueError("task.duplicated_fraction needs task.repeats of 2 or more")
         if not isinstance(self.corpus, str | None):
             raise ValueError(f"task.corpus must be an id like text-..., got {self.corpus!r}")
         self.preparation()
-        self._split()
 
     def preparation(self) -> PreparedText:
         """Return tokenising, windows and deduplication, done once for all runs on the same text."""
@@ -174,28 +160,23 @@ class Text:
         """Return None: the entropy of real text is unknown."""
 
     def _ordered(self, pool: str, seed: int) -> np.ndarray:
-        members = pools(self._prepared.corpus, self._split())
-        self._require_enough({name: len(ids) for name, ids in members.items()})
-        return shuffled(members[pool], stream_seed(seed, "text", "order", pool))
-
-    def _require_enough(self, held: dict[str, int]) -> None:
-        wanted = {self.pool: self.num_sequences, "heldout": self.num_heldout_sequences}
-        keys = {self.pool: "num_sequences", "heldout": "num_heldout_sequences"}
-        for pool, number in wanted.items():
-            if number > held[pool]:
-                sizes = ", ".join(f"{name} {size:,}" for name, size in held.items())
-                raise ValueError(
-                    f"task.{keys[pool]}={number:,} is more than the {pool} pool holds; "
-                    f"windows of {self.length} tokens: {sizes}"
-                )
-
-    def _split(self) -> Pools:
-        return Pools(
+        """Return all ids of a pool; raises ValueError where one is too small for the settings."""
+        held = pools(
+            self._prepared.corpus,
             seed=self.split_seed,
             by=self.split_by,
             heldout_share=self.heldout_share,
             reference_share=self.reference_share,
         )
+        keys = {self.pool: "num_sequences", "heldout": "num_heldout_sequences"}
+        for name, key in keys.items():
+            if (number := getattr(self, key)) > len(held[name]):
+                sizes = ", ".join(f"{each} {len(ids):,}" for each, ids in held.items())
+                raise ValueError(
+                    f"task.{key}={number:,} is more than the {name} pool holds; "
+                    f"windows of {self.length} tokens: {sizes}"
+                )
+        return shuffled(held[pool], stream_seed(seed, "text", "order", pool))
 
     @cached_property
     def _encoder(self) -> Encoder:

@@ -23,29 +23,61 @@ NUM_BYTES = 256
 DEFINITION = "tokeniser.json"  # in a prepared corpus; absent at byte level
 
 
-class Encoder(Protocol):
-    """A tokeniser that is ready for use."""
+class ByteEncoder:
+    """UTF-8 bytes as tokens, in the interface of every encoder."""
 
-    @property
-    def vocab_size(self) -> int:
-        """Return the largest symbol plus one."""
-        ...
+    vocab_size = NUM_BYTES
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Return the tokens of each text."""
-        ...
+        """Return a view of each text's bytes."""
+        return [np.frombuffer(text.encode(), dtype=np.uint8) for text in texts]
 
     def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """Return the text of each sequence; a character that is cut becomes U+FFFD."""
-        ...
+        """Return texts; bytes that are not UTF-8 (a window may cut a character) become U+FFFD."""
+        rows = tokens_NL.astype(np.uint8)
+        return [row.tobytes().decode(errors="replace") for row in rows]
 
     def vocabulary_digest(self) -> str:
-        """Return a digest of the symbols' meanings, independent of the file format."""
-        ...
+        """Return a constant: there is only one such vocabulary."""
+        return "bytes"
 
     def save(self, folder: Path) -> None:
-        """Write what `load` needs."""
-        ...
+        """Write nothing; `load` defaults to the byte tokeniser."""
+
+
+class JsonEncoder:
+    """A tokeniser of Hugging Face's ``tokenizers``."""
+
+    def __init__(self, tokenizer: "Tokenizer") -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self.vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return tokens without special ones; raises ValueError if its regular expression fails."""
+        try:
+            encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        except BaseException as error:  # a panic of tokenizers is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ValueError(f"the tokeniser fails on the text: {error}") from error
+        return [np.array(one.ids, dtype=np.uint32) for one in encoded]
+
+    def decode(self, tokens_NL: np.ndarray) -> list[str]:
+        """Return texts that include special tokens."""
+        return self._tokenizer.decode_batch(tokens_NL.tolist(), skip_special_tokens=False)
+
+    def vocabulary_digest(self) -> str:
+        """Return a digest of symbols and their numbers, independent of the file format."""
+        return sha256(canonical_json(self._tokenizer.get_vocab(with_added_tokens=True)).encode())
+
+    def save(self, folder: Path) -> None:
+        """Write the one file that `tokenizers` reads."""
+        write_text(folder / DEFINITION, self._tokenizer.to_str())
+
+
+Encoder = ByteEncoder | JsonEncoder  # a tokeniser that is ready for use
 
 
 class Tokeniser(Protocol):
@@ -53,15 +85,12 @@ class Tokeniser(Protocol):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that a prepared corpus must agree with."""
-        ...
 
     def version(self) -> str:
         """Return a digest of what the settings do not cover; empty if they cover all."""
-        ...
 
     def encoder(self, corpus: Iterator[Piece]) -> Encoder:
         """Return the ready tokeniser; raises ValueError."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,60 +177,6 @@ class TokeniserFile:
                 f"task.tokeniser.vocab_size says {self.vocab_size:,}"
             )
         return encoder
-
-
-class ByteEncoder:
-    """UTF-8 bytes as tokens."""
-
-    vocab_size = NUM_BYTES
-
-    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Return a view of each text's bytes."""
-        return [np.frombuffer(text.encode(), dtype=np.uint8) for text in texts]
-
-    def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """Return texts; bytes that are not UTF-8 (a window may cut a character) become U+FFFD."""
-        rows = tokens_NL.astype(np.uint8)
-        return [row.tobytes().decode(errors="replace") for row in rows]
-
-    def vocabulary_digest(self) -> str:
-        """Return a constant: there is only one such vocabulary."""
-        return "bytes"
-
-    def save(self, folder: Path) -> None:
-        """Write nothing; `load` defaults to the byte tokeniser."""
-
-
-class JsonEncoder:
-    """A tokeniser of Hugging Face's ``tokenizers``."""
-
-    def __init__(self, tokenizer: "Tokenizer") -> None:
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        self._tokenizer = tokenizer
-        self.vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-
-    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Return tokens without special ones; raises ValueError if its regular expression fails."""
-        try:
-            encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        except BaseException as error:  # a panic of tokenizers is no Exception
-            if type(error).__name__ != "PanicException":
-                raise
-            raise ValueError(f"the tokeniser fails on the text: {error}") from error
-        return [np.array(one.ids, dtype=np.uint32) for one in encoded]
-
-    def decode(self, tokens_NL: np.ndarray) -> list[str]:
-        """Return texts that include special tokens."""
-        return self._tokenizer.decode_batch(tokens_NL.tolist(), skip_special_tokens=False)
-
-    def vocabulary_digest(self) -> str:
-        """Return a digest of symbols and their numbers."""
-        return sha256(canonical_json(self._tokenizer.get_vocab(with_added_tokens=True)).encode())
-
-    def save(self, folder: Path) -> None:
-        """Write the one file that `tokenizers` reads."""
-        write_text(folder / DEFINITION, self._tokenizer.to_str())
 
 
 def load(folder: Path) -> Encoder:

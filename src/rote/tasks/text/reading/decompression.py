@@ -80,8 +80,8 @@ def open_bytes(path: Path) -> IO[bytes]:
     compression = compression_of(stream.peek())
     if compression is None:
         return stream
-    blocks = _bounded(_READERS[compression](stream, path), path)
-    return buffered(_with_errors(blocks, path, compression), stream)
+    blocks = _READERS[compression](stream, path)
+    return buffered(_checked(blocks, path, compression), stream)
 
 
 def require_growth(path: Path, num_bytes: int) -> None:
@@ -94,17 +94,13 @@ def require_growth(path: Path, num_bytes: int) -> None:
         )
 
 
-def _bounded(blocks: Iterator[bytes], path: Path) -> Iterator[bytes]:
+def _checked(blocks: Iterator[bytes], path: Path, compression: str) -> Iterator[bytes]:
     num_bytes = 0
-    for block in blocks:
-        num_bytes += len(block)
-        require_growth(path, num_bytes)
-        yield block
-
-
-def _with_errors(blocks: Iterator[bytes], path: Path, compression: str) -> Iterator[bytes]:
     try:
-        yield from blocks
+        for block in blocks:
+            num_bytes += len(block)
+            require_growth(path, num_bytes)
+            yield block
     except EOFError as error:
         raise ValueError(f"{path} is cut off: its {compression} data do not end") from error
     except (OSError, zlib.error, lzma.LZMAError) as error:

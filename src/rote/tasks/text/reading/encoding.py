@@ -8,6 +8,7 @@ from typing import IO
 from rote.tasks.text.reading.decompression import READ_BYTES, buffered, open_bytes
 
 MARK = "\ufeff"
+UTF8_DECODER = codecs.getincrementaldecoder("utf-8")
 # The longest first: UTF-32's mark begins with UTF-16's.
 ENCODINGS = {
     codecs.BOM_UTF8: "utf-8",
@@ -42,7 +43,7 @@ def open_utf8(path: Path) -> IO[bytes]:
 
 def blocks_of_utf8(path: Path) -> Iterator[str]:
     """Yield a file in blocks; raises ValueError with the position of a byte that is not UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = UTF8_DECODER()
     with open_utf8(path) as stream:
         taken = 0  # bytes that the decoder has converted
         while data := stream.read(BLOCK_BYTES):
@@ -67,15 +68,11 @@ def lines_of_utf8(path: Path, most_bytes: int) -> Iterator[tuple[int, str]]:
                     "read as one document: split it"
                 )
             try:
-                yield number, utf8(line, path, position).lstrip(MARK)
+                text = _decoded(UTF8_DECODER(), line, path, position, is_end=True)
+                yield number, text.lstrip(MARK)
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from error
             position += len(line)
-
-
-def utf8(data: bytes, path: Path, position: int) -> str:
-    """Decode bytes that begin at ``position`` of ``path``; raises ValueError."""
-    return _decoded(codecs.getincrementaldecoder("utf-8")(), data, path, position, is_end=True)
 
 
 def _lines(stream: IO[bytes], most_bytes: int) -> Iterator[bytes]:

@@ -88,7 +88,8 @@ class _Text:
                         " that is read as one document"
                     ) from error
                 if not self._grow(more):
-                    raise ValueError(f"{where} is not JSON: {_short(error)}") from error
+                    reason = str(error).partition(": line")[0]
+                    raise ValueError(f"{where} is not JSON: {reason}") from error
                 more *= 2  # so that a long value is not parsed again for each block
 
     def _grow(self, num_blocks: int) -> bool:
@@ -97,7 +98,3 @@ class _Text:
         if taken:
             self.held, self.at = self.held[self.at :] + "".join(taken), 0
         return bool(taken)
-
-
-def _short(error: ValueError) -> str:
-    return str(error).partition(": line")[0]

@@ -94,15 +94,10 @@ def parquet_rows(path: Path, fields: Sequence[str], *, beside: Sequence[str] = (
         )
         num_bytes = 0
         for batch in batches:
-            num_bytes += _size(batch)
+            text = [column for column in batch if column.dtype == pl.String]
+            num_bytes += sum(int(column.str.len_bytes().sum() or 0) for column in text)
             require_growth(path, num_bytes)
             yield from batch.iter_rows(named=True)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path} is not a parquet file: {reason}") from error
-
-
-def _size(batch: pl.DataFrame) -> int:
-    """Return the bytes of text."""
-    text = [column for column in batch if column.dtype == pl.String]
-    return sum(int(column.str.len_bytes().sum() or 0) for column in text)
