@@ -98,6 +98,19 @@ def test_a_check_that_cannot_be_made_says_why() -> None:
     assert "lie inside the 95 % prediction intervals" in second
 
 
+def test_a_check_without_a_bootstrap_says_why() -> None:
+    """Eight runs, two of them the largest: the other six leave one residual beside five constants."""
+    measured, draw = surface("extraction"), np.random.default_rng(1)
+    largest = measured["parameters"] == measured["parameters"].max()
+    rows = [
+        draw.choice(np.flatnonzero(of), n, replace=False) for of, n in ((largest, 2), (~largest, 6))
+    ]
+    check, _ = LAW.fit(measured.rows(np.concatenate(rows)), CHECKED).checks
+    assert check.endswith(
+        "from the others: the runs leave one residual beside the constants: no bootstrap"
+    )
+
+
 def test_p_z_is_a_probability_however_far_the_inputs_lie() -> None:
     curve = published("extraction")
     far = curve.predict(*(np.geomspace(1e-6, 1e30, 50) for _ in range(4)))

@@ -13,7 +13,7 @@ import numpy as np
 
 from rote.analysis.estimate import band_of
 from rote.analysis.estimators import rate
-from rote.analysis.laws.law import FitEffort, FittedLaw, Floats, LawData
+from rote.analysis.laws.law import TOO_FEW, FitEffort, FittedLaw, Floats, LawData
 
 NEARLY = 1.01  # values within 1 % of the largest count as the largest
 NUM_RESAMPLES = 200
@@ -42,6 +42,8 @@ def check_of_largest(
         fitted = refit(others, replace(effort, num_resamples=NUM_RESAMPLES, profiles=False))
     except ValueError as error:
         return Check(sentence=f"{what}, cannot be predicted from the others: {error}")
+    if not fitted.resampled:
+        return Check(sentence=f"{what}, cannot be predicted from the others: {TOO_FEW}")
     observed_M = np.log(held[fitted.output])
     draws_BM = _draws(fitted, others, held, seed=effort.seed)
     low_M, high_M = band_of(draws_BM)

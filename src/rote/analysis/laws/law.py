@@ -36,6 +36,7 @@ COLUMNS = {
 beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
 RUN = "run"  # rows of one run are a cluster too, unless another kind is asked for
+TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
 
 
 class RunSelection(Enum):

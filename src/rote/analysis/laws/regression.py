@@ -16,6 +16,7 @@ from rote.analysis.laws.held_back import check_of_largest
 from rote.analysis.laws.law import (
     COLUMNS,
     RUN,
+    TOO_FEW,
     FitEffort,
     FittedLaw,
     Floats,
@@ -28,7 +29,6 @@ from rote.analysis.laws.law import (
 
 FIRST_STEPS, NUM_FINISHED = 20, 3  # steps from every start, and starts that are finished
 FEWEST_RESIDUALS = 2  # that a bootstrap needs
-TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
 LEAST_SHARE = 1e-6  # share of the lowest output: a smaller constant E counts as none
 
 
