@@ -125,6 +125,7 @@ def test_what_lies_beyond_the_data_is_said() -> None:
     ("question", "message"),
     [
         ({}, "nothing is asked"),
+        ({"flops": 5.0}, "--flops pays for one parameter and token, 6, got 5"),
         ({"max_f1": 0.5}, "above 0.5"),
         ({"max_extracted": 2.0}, "a share"),
         ({"max_exposure_bits": 3.0}, "nothing is known of exposure: --from"),
