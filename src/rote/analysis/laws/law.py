@@ -9,10 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.estimate import band_of, interval_of
-
-Floats = NDArray[np.float64]
-Interval = tuple[float, float]
+from rote.analysis.estimate import Interval, band_of, interval_of
+from rote.core.arrays import Floats
 
 COLUMNS = {
     "parameters": "of the model; with or without embeddings, as `RunCount` says",
@@ -36,7 +34,6 @@ COLUMNS = {
 beyond_floats = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 CLUSTERS = ("parameters", "tokens", "unique_tokens", "flops")  # runs of equal ones: a cluster
 RUN = "run"  # rows of one run are a cluster too, unless another kind is asked for
-TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
 
 
 class RunSelection(Enum):
@@ -119,6 +116,11 @@ class Constant:
     standard_error: float | None = None  # to first order
     profile_interval: Interval | None = None  # an end that no run bounds is 0 or inf
     bootstrap_interval: Interval | None = None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval by bootstrap, or else by profile."""
+        return self.bootstrap_interval or self.profile_interval
 
 
 @dataclass(frozen=True, kw_only=True)
