@@ -118,6 +118,13 @@ def test_capacity_says_which_sizes_have_no_plateau() -> None:
         law("capacity").fit(measured.rows(large & ~below), QUICK)
 
 
+@pytest.mark.parametrize("name", ["isoflop", "envelope", "membership", "capacity"])
+def test_a_law_that_does_not_use_clusters_says_so(name: str) -> None:
+    effort = FitEffort(num_resamples=0, profiles=False, clusters="parameters")
+    *_, warning = law(name).fit(runs(name), effort).warnings
+    assert warning.startswith("clusters of equal parameters are not used")
+
+
 def test_every_surface_has_a_law() -> None:
     assert {*SURFACES, "isoflop", "envelope"} == set(laws())
 

@@ -230,6 +230,7 @@ ISOFLOP = Law(
     method="a parabola of loss in ln N at each level of FLOPs, lines through the minima",
     curve=Frontier,
     search=_isoflop,
+    is_clustered=False,
     needs=("parameters", "tokens", "flops", "loss_nats"),
 )
 ENVELOPE = replace(

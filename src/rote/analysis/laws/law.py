@@ -1,7 +1,7 @@
 """Define a law: its inputs, its output, a curve with constants, and its fit to measured runs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Protocol
@@ -191,6 +191,7 @@ class Law:
     search: Callable[["Law", LawData, FitEffort], FittedLaw]  # ValueError if runs cannot fit it
     only: tuple[str, ...] = ()  # the constants that are fitted; empty means all
     optional: tuple[str, ...] = ()  # columns that are used if present
+    is_clustered: bool = True  # intervals use `FitEffort.clusters`
     runs: RunSelection = RunSelection.ALL
     needs: tuple[str, ...] = ()  # instead of inputs and output, what `columns` returns
     published: Mapping[str, LawCurve] = field(default_factory=dict)  # by source, in its convention
@@ -211,7 +212,12 @@ class Law:
         """Fit the law; raises ValueError for a missing column, or runs that do not identify it."""
         for column in self.columns:
             measured[column]
-        return self.search(self, measured, effort)
+        fitted = self.search(self, measured, effort)
+        if self.is_clustered or not effort.clusters:
+            return fitted
+        kind = effort.clusters.replace("_", " ")
+        unused = f"clusters of equal {kind} are not used: this law resamples in its own way"
+        return replace(fitted, warnings=(*fitted.warnings, unused))
 
     def fitted(
         self,
