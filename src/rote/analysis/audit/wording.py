@@ -190,7 +190,7 @@ def surer_of_membership(found: MembershipVerdict) -> list[str]:
     narrow = to_narrow(found.auroc, found.num_members)
     sentences = [
         f"An AUROC known to within {NARROW} takes about {_rounded(narrow)} documents a side "
-        f"({2 * found.num_members:,} were judged and calibrated on)."
+        f"({found.blind.num_members:,} were judged and calibrated on)."
     ]
     exclude = to_exclude_chance(found.auroc, found.num_members)
     if found.verdict == NO_EVIDENCE and exclude is not None:
