@@ -74,61 +74,52 @@ def between(low: float, high: float, **more: Any) -> dict[str, Any]:
     return {"size": (low + high) / 2, "interval_size": [low, high], "runs": ["a", "b"], **more}
 
 
+BOUND = between(2, 3, lower_bound=True)  # it can exceed another, but never stay below
+
+
 @pytest.mark.parametrize(
-    ("rule", "interval", "verdict"),
+    ("rule", "number", "verdict"),
     [
-        ({"above": 1}, (1.1, 2), HOLDS),
-        ({"above": 1}, (0.2, 0.9), FAILS),
-        ({"above": 1}, (0.9, 1.1), UNDECIDED),
-        ({"below": 1}, (0.2, 0.9), HOLDS),
-        ({"below": 1}, (1.1, 2), FAILS),
-        ({"below": 1}, (0.9, 1.1), UNDECIDED),
-        ({"within": [1, 2]}, (1.2, 1.8), HOLDS),
-        ({"within": [1, 2]}, (2.2, 2.8), FAILS),
-        ({"within": [1, 2]}, (0.2, 0.8), FAILS),
-        ({"within": [1, 2]}, (0.2, 2.8), UNDECIDED),
-        ({"within": [1, 2]}, (1.8, 2.2), UNDECIDED),
+        ({"above": 1}, between(1.1, 2), HOLDS),
+        ({"above": 1}, between(0.2, 0.9), FAILS),
+        ({"above": 1}, between(0.9, 1.1), UNDECIDED),
+        ({"above": 1}, {"size": 100.0, "runs": []}, UNDECIDED),  # without an interval
+        ({"above": 1}, BOUND, HOLDS),
+        ({"below": 1}, between(0.2, 0.9), HOLDS),
+        ({"below": 1}, between(1.1, 2), FAILS),
+        ({"below": 1}, between(0.9, 1.1), UNDECIDED),
+        ({"below": 4}, BOUND, UNDECIDED),
+        ({"below": 1}, BOUND, FAILS),
+        ({"within": [1, 2]}, between(1.2, 1.8), HOLDS),
+        ({"within": [1, 2]}, between(2.2, 2.8), FAILS),
+        ({"within": [1, 2]}, between(0.2, 0.8), FAILS),
+        ({"within": [1, 2]}, between(0.2, 2.8), UNDECIDED),
+        ({"within": [1, 2]}, between(1.8, 2.2), UNDECIDED),
+        ({"within": [1, 4]}, BOUND, UNDECIDED),
     ],
 )
 def test_a_rule_is_judged_on_the_whole_interval(
-    tmp_path: Path, rule: dict[str, Any], interval: tuple[float, float], verdict: str
+    tmp_path: Path, rule: dict[str, Any], number: dict[str, Any], verdict: str
 ) -> None:
-    assert verdict_of(tmp_path, rule, between(*interval)) == verdict
-
-
-def test_a_number_without_an_interval_decides_nothing(tmp_path: Path) -> None:
-    assert verdict_of(tmp_path, {"above": 1}, {"size": 100.0, "runs": []}) == UNDECIDED
-
-
-def test_a_lower_bound_can_exceed_but_never_stay_below(tmp_path: Path) -> None:
-    bound = between(2, 3, lower_bound=True)
-    assert verdict_of(tmp_path / "a", {"above": 1}, bound) == HOLDS
-    assert verdict_of(tmp_path / "b", {"below": 4}, bound) == UNDECIDED
-    assert verdict_of(tmp_path / "c", {"below": 1}, bound) == FAILS
-    assert verdict_of(tmp_path / "d", {"within": [1, 4]}, bound) == UNDECIDED
-
-
-def test_one_contradicting_number_of_several_is_enough(tmp_path: Path) -> None:
-    rule = {"above": 1}
-    assert verdict_of(tmp_path / "a", rule, between(2, 3), between(3, 4)) == HOLDS
-    assert verdict_of(tmp_path / "b", rule, between(2, 3), between(0, 0.5)) == FAILS
-    assert verdict_of(tmp_path / "c", rule, between(2, 3), between(0, 3)) == UNDECIDED
+    assert verdict_of(tmp_path, rule, number) == verdict
 
 
 @pytest.mark.parametrize(
-    ("intervals", "verdict"),
+    ("rule", "intervals", "verdict"),
     [
-        ([(2.9, 3.0), (3.0, 3.1)], HOLDS),
-        ([(2.0, 2.1), (3.0, 3.1)], FAILS),
-        ([(2.0, 4.0), (3.0, 3.1)], UNDECIDED),
-        ([(2.9, 3.0)], UNDECIDED),
+        ({"above": 1}, [(2, 3), (3, 4)], HOLDS),
+        ({"above": 1}, [(2, 3), (0, 0.5)], FAILS),  # one that contradicts is enough
+        ({"above": 1}, [(2, 3), (0, 3)], UNDECIDED),
+        ({"alike": 0.1}, [(2.9, 3.0), (3.0, 3.1)], HOLDS),
+        ({"alike": 0.1}, [(2.0, 2.1), (3.0, 3.1)], FAILS),
+        ({"alike": 0.1}, [(2.0, 4.0), (3.0, 3.1)], UNDECIDED),
+        ({"alike": 0.1}, [(2.9, 3.0)], UNDECIDED),
     ],
 )
-def test_alike_compares_all_numbers_with_their_mean(
-    tmp_path: Path, intervals: Sequence[tuple[float, float]], verdict: str
+def test_a_rule_is_judged_on_all_numbers_together(
+    tmp_path: Path, rule: dict[str, Any], intervals: Sequence[tuple[float, float]], verdict: str
 ) -> None:
-    numbers = [between(*each) for each in intervals]
-    assert verdict_of(tmp_path, {"alike": 0.1}, *numbers) == verdict
+    assert verdict_of(tmp_path, rule, *(between(*each) for each in intervals)) == verdict
 
 
 def test_the_verdict_of_a_report_is_taken_over(tmp_path: Path) -> None:

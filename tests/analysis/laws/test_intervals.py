@@ -4,8 +4,6 @@ Full-size numbers are in benchmarks/results/coverage.json. Here 200 draws: for a
 lies within 90.5 and 98.5 % in 996 cases of 1,000.
 """
 
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy.stats import linregress
@@ -185,11 +183,6 @@ def test_more_noise_gives_wider_intervals_and_as_many_refits_as_asked() -> None:
         derived = {each.name: each for each in fitted.derived}["a"]
         widths.append(derived.bootstrap_interval[1] - derived.bootstrap_interval[0])
     assert widths[1] > 3 * widths[0]
-
-
-def test_a_fit_is_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        law("size").fit(surface("size"), QUICK).law = "data"  # type: ignore[misc]
 
 
 @pytest.mark.slow
