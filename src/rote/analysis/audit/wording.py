@@ -135,9 +135,7 @@ def not_tried(given_back: Regurgitation, facts: Mapping[str, Any]) -> str:
     """Explain why there is no rate of extraction."""
     if "extraction" in facts["skipped"]:
         return str(facts["skipped"]["extraction"])
-    empty = next(
-        document_set for document_set, number in given_back.num_tried.items() if not number
-    )
+    empty = next(name for name, number in given_back.num_tried.items() if not number)
     set_name = "member" if empty == MEMBER else "non-member"
     return f"no {set_name} has {_asked(facts)} tokens"
 

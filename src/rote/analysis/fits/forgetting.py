@@ -151,12 +151,11 @@ def half_life_steps(form: str, rate: float) -> float:
 
 def _half_life(runs: Sequence[Retention], form: str, rate: float) -> tuple[Estimate | None, str]:
     """Return the half-life in steps, or None and why."""
-    number, of = len(runs), "runs"
-    left_out = [[*runs[:place], *runs[place + 1 :]] for place in range(number)]
-    if number == 1:
-        number, of = len(runs[0].starts_N), "sequences"
-        left_out = [[runs[0].without(place)] for place in range(number)]
-    if number == 1:
+    of, left_out = "runs", [[*runs[:place], *runs[place + 1 :]] for place in range(len(runs))]
+    if len(runs) == 1:
+        of, (run,) = "sequences", runs
+        left_out = [[run.without(place)] for place in range(len(run.starts_N))]
+    if (number := len(left_out)) == 1:
         return None, "one sequence of one run: no interval"
     left_K = np.array([_rate(kept, form) for kept in left_out])
     interval = student_interval(number * rate - (number - 1) * left_K)
