@@ -36,6 +36,8 @@ class TrainingPlan:
 def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
     """Make a plan; raises ValueError if no size satisfies the request, or its law is unknown."""
     _require_known(question, estimates)
+    if question.flops is not None and question.flops < FLOPS_PER_PARAMETER_AND_TOKEN:
+        raise ValueError(f"--flops pays for one parameter and token, 6, got {question.flops:g}")
     loss = estimates.loss_of(question.tokens)
     optimum = _optimum(question, loss.best)
     if optimum is None and question.loss_nats is not None:

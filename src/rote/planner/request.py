@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
-
 # One H100 at 40 % of its 989 TFLOP/s of dense bf16 (NVIDIA's data sheet): a well-run cluster.
 DEVICE_FLOPS_PER_SECOND = 4.0e14
 
@@ -30,8 +28,6 @@ class PlanRequest:
                 "nothing is asked: give --flops, --loss, --tokens, --max-f1, --max-exposure, "
                 "--max-extracted or --max-extraction"
             )
-        if self.flops is not None and self.flops < FLOPS_PER_PARAMETER_AND_TOKEN:
-            raise ValueError(f"--flops pays for one parameter and token, 6, got {self.flops:g}")
         if self.max_f1 is not None and not 0.5 < self.max_f1 <= 1:
             raise ValueError(f"--max-f1 is above 0.5, a coin, and at most 1, got {self.max_f1:g}")
         if self.max_extracted is not None and not 0 < self.max_extracted <= 1:
