@@ -10,6 +10,7 @@ import pytest
 from rote.analysis.audit.names import controls_missing, to_bound, to_exclude_chance, to_narrow
 from rote.analysis.audit.page import Found, content
 from rote.analysis.audit.verdicts import auroc_difference, judge_membership, judge_regurgitation
+from rote.analysis.audit.wording import surer_of_membership
 from rote.analysis.estimate import Estimate
 from rote.analysis.page import Content
 from rote.analysis.plot import Plot
@@ -21,6 +22,7 @@ NUM = 400
 
 def stored(score: np.ndarray, blind: np.ndarray, **columns: object) -> StoredAudit:
     """``NUM`` members, then as many others; two more of these are set aside."""
+    types = {"suffix_log_p": pl.Float64, "extracted": pl.Boolean, "suffix_documents": pl.Int64}
     number = 2 * NUM + 2
     aside = np.arange(number) >= 2 * NUM
     table = pl.DataFrame(
@@ -30,16 +32,10 @@ def stored(score: np.ndarray, blind: np.ndarray, **columns: object) -> StoredAud
             "score.loss": np.where(aside, 1e9, np.append(score, [0, 0])),
             "score.other": np.random.default_rng(9).normal(size=number),
             "blind": np.where(aside, 1e9, np.append(blind, [0, 0])),
-            "suffix_log_p": [None] * number,
-            "extracted": [None] * number,
-            "suffix_documents": [None] * number,
+            **{name: [None] * number for name in types},
             **columns,
         },
-        schema_overrides={
-            "suffix_log_p": pl.Float64,
-            "extracted": pl.Boolean,
-            "suffix_documents": pl.Int64,
-        },
+        schema_overrides=types,
     )
     settings = {"seed": 0, "prefix_tokens": 50, "suffix_tokens": 50}
     return StoredAudit(scores=table, facts={"settings": settings}, canaries=None)
@@ -107,6 +103,12 @@ def test_numbers_of_documents_by_hand() -> None:
     assert (controls_missing(1800), controls_missing(5000)) == (198, 0)
 
 
+def test_an_odd_member_is_counted_among_those_judged_and_calibrated_on() -> None:
+    found = judge_membership(stored(shifted(1, 1), shifted(0, 2)))
+    odd = replace(found, num_members=201, blind=replace(found.blind, num_members=401))
+    assert "(401 were judged and calibrated on)" in surer_of_membership(odd)[0]
+
+
 def test_regurgitation_needs_members_above_others() -> None:
     def found(members: int, others: int) -> str:
         extracted = [place < members for place in range(NUM)]
@@ -115,7 +117,6 @@ def test_regurgitation_needs_members_above_others() -> None:
         log_p = [np.log(0.01) if each else -90.0 for each in extracted]
         columns = {"suffix_log_p": log_p, "extracted": extracted, "suffix_documents": held}
         judged = judge_regurgitation(stored(shifted(0, 1), shifted(0, 2), **columns))
-        assert judged.extraction is not None
         assert judged.extraction.train.successes == judged.eidetic[1] == members
         # At 1 in 100 a sample, 69 draws reach one half: 1 - 0.99^69 = 0.50.
         counts = {n: sides["nonmember"].successes for n, sides in judged.discoverable.items()}
@@ -144,7 +145,6 @@ def said(model: float, words: float) -> Content:
 
 def test_a_page_at_chance_claims_nothing() -> None:
     at_chance, leaking = said(0.0, 0.0), said(1.0, 0.0)
-    assert isinstance(at_chance.lead, Plot) and isinstance(leaking.lead, Plot)
     assert at_chance.lead.title == "No score separates members from non-members for certain"
     assert leaking.lead.title == "Loss separates members from non-members"
     assert [card.value for card in at_chance.cards] == ["no evidence", "not measured"]
@@ -161,7 +161,6 @@ def test_a_page_at_chance_claims_nothing() -> None:
 
 def test_words_that_separate_the_sets_are_the_finding() -> None:
     confounded = said(1.0, 1.0)
-    assert isinstance(confounded.lead, Plot)
     assert confounded.lead.title == "Words alone separate members from non-members"
     assert "differ by themselves" in confounded.headlines[0]
     assert any("the sets differ by themselves" in line.words for line in confounded.cards[0].lines)

@@ -9,13 +9,7 @@ import pytest
 
 from rote.analysis.claims.claim import PRINTED, SMALLER, Claim, ClaimTest, load_claims, read_claim
 from rote.analysis.claims.evidence import FAILS, HOLDS, UNDECIDED, UNTESTED, judge
-from rote.analysis.claims.scorecard import (
-    command,
-    markdown,
-    read_earlier,
-    scorecard_json,
-    summary,
-)
+from rote.analysis.claims.scorecard import command, markdown, read_earlier, scorecard_json, summary
 from rote.config import folders
 from rote.config.folders import sweep_files
 from tests.inprocess import rote
@@ -82,70 +76,59 @@ def between(low: float, high: float, **more: Any) -> dict[str, Any]:
     return {"size": (low + high) / 2, "interval_size": [low, high], "runs": ["a", "b"], **more}
 
 
+BOUND = between(2, 3, lower_bound=True)  # it can exceed another, but never stay below
+
+
 @pytest.mark.parametrize(
-    ("rule", "interval", "verdict"),
+    ("rule", "number", "verdict"),
     [
-        ({"above": 1}, (1.1, 2), HOLDS),
-        ({"above": 1}, (0.2, 0.9), FAILS),
-        ({"above": 1}, (0.9, 1.1), UNDECIDED),
-        ({"below": 1}, (0.2, 0.9), HOLDS),
-        ({"below": 1}, (1.1, 2), FAILS),
-        ({"below": 1}, (0.9, 1.1), UNDECIDED),
-        ({"within": [1, 2]}, (1.2, 1.8), HOLDS),
-        ({"within": [1, 2]}, (2.2, 2.8), FAILS),
-        ({"within": [1, 2]}, (0.2, 0.8), FAILS),
-        ({"within": [1, 2]}, (0.2, 2.8), UNDECIDED),
-        ({"within": [1, 2]}, (1.8, 2.2), UNDECIDED),
+        ({"above": 1}, between(1.1, 2), HOLDS),
+        ({"above": 1}, between(0.2, 0.9), FAILS),
+        ({"above": 1}, between(0.9, 1.1), UNDECIDED),
+        ({"above": 1}, {"size": 100.0, "runs": []}, UNDECIDED),  # without an interval
+        ({"above": 1}, BOUND, HOLDS),
+        ({"below": 1}, between(0.2, 0.9), HOLDS),
+        ({"below": 1}, between(1.1, 2), FAILS),
+        ({"below": 1}, between(0.9, 1.1), UNDECIDED),
+        ({"below": 4}, BOUND, UNDECIDED),
+        ({"below": 1}, BOUND, FAILS),
+        ({"within": [1, 2]}, between(1.2, 1.8), HOLDS),
+        ({"within": [1, 2]}, between(2.2, 2.8), FAILS),
+        ({"within": [1, 2]}, between(0.2, 0.8), FAILS),
+        ({"within": [1, 2]}, between(0.2, 2.8), UNDECIDED),
+        ({"within": [1, 2]}, between(1.8, 2.2), UNDECIDED),
+        ({"within": [1, 4]}, BOUND, UNDECIDED),
     ],
 )
 def test_a_rule_is_judged_on_the_whole_interval(
-    tmp_path: Path, rule: dict[str, Any], interval: tuple[float, float], verdict: str
+    tmp_path: Path, rule: dict[str, Any], number: dict[str, Any], verdict: str
 ) -> None:
-    assert verdict_of(tmp_path, rule, between(*interval)) == verdict
-
-
-def test_a_number_without_an_interval_decides_nothing(tmp_path: Path) -> None:
-    assert verdict_of(tmp_path, {"above": 1}, {"size": 100.0, "runs": []}) == UNDECIDED
-
-
-def test_a_lower_bound_can_exceed_but_never_stay_below(tmp_path: Path) -> None:
-    bound = between(2, 3, lower_bound=True)
-    assert verdict_of(tmp_path / "a", {"above": 1}, bound) == HOLDS
-    assert verdict_of(tmp_path / "b", {"below": 4}, bound) == UNDECIDED
-    assert verdict_of(tmp_path / "c", {"below": 1}, bound) == FAILS
-    assert verdict_of(tmp_path / "d", {"within": [1, 4]}, bound) == UNDECIDED
-
-
-def test_one_contradicting_number_of_several_is_enough(tmp_path: Path) -> None:
-    rule = {"above": 1}
-    assert verdict_of(tmp_path / "a", rule, between(2, 3), between(3, 4)) == HOLDS
-    assert verdict_of(tmp_path / "b", rule, between(2, 3), between(0, 0.5)) == FAILS
-    assert verdict_of(tmp_path / "c", rule, between(2, 3), between(0, 3)) == UNDECIDED
+    assert verdict_of(tmp_path, rule, number) == verdict
 
 
 @pytest.mark.parametrize(
-    ("intervals", "verdict"),
+    ("rule", "intervals", "verdict"),
     [
-        ([(2.9, 3.0), (3.0, 3.1)], HOLDS),
-        ([(2.0, 2.1), (3.0, 3.1)], FAILS),
-        ([(2.0, 4.0), (3.0, 3.1)], UNDECIDED),
-        ([(2.9, 3.0)], UNDECIDED),
+        ({"above": 1}, [(2, 3), (3, 4)], HOLDS),
+        ({"above": 1}, [(2, 3), (0, 0.5)], FAILS),  # one that contradicts is enough
+        ({"above": 1}, [(2, 3), (0, 3)], UNDECIDED),
+        ({"alike": 0.1}, [(2.9, 3.0), (3.0, 3.1)], HOLDS),
+        ({"alike": 0.1}, [(2.0, 2.1), (3.0, 3.1)], FAILS),
+        ({"alike": 0.1}, [(2.0, 4.0), (3.0, 3.1)], UNDECIDED),
+        ({"alike": 0.1}, [(2.9, 3.0)], UNDECIDED),
     ],
 )
-def test_alike_compares_all_numbers_with_their_mean(
-    tmp_path: Path, intervals: Sequence[tuple[float, float]], verdict: str
+def test_a_rule_is_judged_on_all_numbers_together(
+    tmp_path: Path, rule: dict[str, Any], intervals: Sequence[tuple[float, float]], verdict: str
 ) -> None:
-    numbers = [between(*each) for each in intervals]
-    assert verdict_of(tmp_path, {"alike": 0.1}, *numbers) == verdict
+    assert verdict_of(tmp_path, rule, *(between(*each) for each in intervals)) == verdict
 
 
 def test_the_verdict_of_a_report_is_taken_over(tmp_path: Path) -> None:
-    for said, verdict in (
-        ("holds", HOLDS), ("does not hold", FAILS), ("not decided", UNDECIDED),
-    ):  # fmt: skip
+    for said in (HOLDS, FAILS, UNDECIDED):
         write_report(tmp_path / said, "s", x={"verdict": said})
         test = a_test({"says": "holds"}, value="verdict")
-        assert judge(a_claim(test), tmp_path / said, [], []).verdict == verdict
+        assert judge(a_claim(test), tmp_path / said, [], []).verdict == said
 
 
 def test_evidence_at_the_printed_settings_precedes_other_evidence(tmp_path: Path) -> None:
@@ -172,23 +155,15 @@ def test_a_printed_setting_that_decides_nothing_leaves_the_smaller_one(tmp_path:
 
 
 def test_an_earlier_scorecard_stands_in_for_reports_that_are_not_here(tmp_path: Path) -> None:
-    claim = a_claim(a_test({"above": 1}))
-    write_report(tmp_path / "there", "s", x=between(2, 3))
-    there = judge(claim, tmp_path / "there", [], [])
-    (tmp_path / "claims.json").write_text(json.dumps(scorecard_json([there], {})))
-    earlier = read_earlier(tmp_path / "claims.json")
-    assert judge(claim, tmp_path / "here", earlier, []) == there
-    write_report(tmp_path / "here", "s", x=between(0, 0.5))
-    assert judge(claim, tmp_path / "here", earlier, []).verdict == FAILS
-
-
-def test_a_number_of_several_claims_is_read_once(tmp_path: Path) -> None:
+    """Two claims rest on the same number, which is read once."""
     write_report(tmp_path / "there", "s", x=between(2, 3))
     claims = [a_claim(a_test({rule: 1})) for rule in ("above", "below")]
     judged = [judge(claim, tmp_path / "there", [], []) for claim in claims]
     (tmp_path / "claims.json").write_text(json.dumps(scorecard_json(judged, {})))
     earlier = read_earlier(tmp_path / "claims.json")
     assert [judge(claim, tmp_path / "here", earlier, []) for claim in claims] == judged
+    write_report(tmp_path / "here", "s", x=between(0, 0.5))
+    assert judge(claims[0], tmp_path / "here", earlier, []).verdict == FAILS
 
 
 def test_markdown_and_summary_count_the_same_verdicts(tmp_path: Path) -> None:
@@ -273,9 +248,8 @@ def test_a_person_runs_what_is_small_and_reads_the_scorecard(own_folder: Path) -
     assert evidence["measured"]["num_runs"] == 4
     assert "on this machine" in claim["cost"]
     assert evidence["measured"]["trained_until"] > "2020-01-01"
-    page = (made / "claims.html").read_text()
-    assert "Large models hold more." in page
-    assert "Large models hold more." in (made / "claims.md").read_text()
+    for name in ("claims.html", "claims.md"):
+        assert "Large models hold more." in (made / name).read_text()
 
 
 def test_a_damaged_report_is_named_and_the_scorecard_written(own_folder: Path) -> None:

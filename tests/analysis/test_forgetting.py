@@ -96,7 +96,6 @@ def test_few_ages_fit_no_curve() -> None:
 def test_a_half_life_beyond_the_looks_is_marked() -> None:
     found = planted(0, 3, rate=np.log(2) / 600, noise=0.05)
     assert found.is_beyond
-    assert found.half_life_steps is not None
     assert found.half_life_steps.value == pytest.approx(600, rel=0.1)
 
 
@@ -143,7 +142,6 @@ def test_a_sequence_that_was_never_shown_counts_as_learnt_in_one_case_of_twenty(
     for _ in range(300):
         code_TN, control_TC = random.normal(50, 3, (5, 10)), random.normal(50, 3, (5, 39))
         above = learnt_above_bits(control_TC, before=0)
-        assert above is not None
         bits_TN = memorised_bits(code_TN, control_TC, np.zeros(10, int))
         learnt.append(learning(STEPS_T, bits_TN, above).ever_learnt_N.mean())
     assert np.mean(learnt) == pytest.approx(0.05, abs=0.015)
@@ -156,9 +154,6 @@ def test_early_bits_that_predict_the_end_within_groups_are_told_from_groups_alon
     end_N = groups_N * 5 + random.normal(0, 1, 60)
     early_TN = np.stack([end_N + random.normal(0, 0.2, 60), groups_N * 5 + random.normal(0, 1, 60)])
     alike, apart, own = with_the_end(np.vstack([early_TN, end_N[None]]), groups_N)
-    assert alike is not None
-    assert apart is not None
     assert alike.value > 0.9
     assert not apart.excludes(0.0)
-    assert own is not None
     assert own.value == pytest.approx(1.0)

@@ -35,9 +35,8 @@ def fitted(curve: MembershipCurve, *columns: np.ndarray, num_resamples: int = 5)
 @CURVES
 def test_an_exact_law_is_recovered(curve: MembershipCurve) -> None:
     law = fitted(curve, *runs(curve))
-    assert law.curve.height == pytest.approx(curve.height, rel=1e-4)
-    assert law.curve.slope == pytest.approx(curve.slope, rel=1e-4)
-    assert law.curve.offset == pytest.approx(curve.offset, rel=1e-4)
+    for name in ("height", "slope", "offset"):
+        assert getattr(law.curve, name) == pytest.approx(getattr(curve, name), rel=1e-4)
     assert law.noise < 1e-6
     assert np.abs(law.residuals).max() < 1e-6
 
@@ -47,7 +46,7 @@ def test_a_noisy_law_lies_within_its_errors_about_as_often_as_claimed(
     curve: MembershipCurve,
 ) -> None:
     """20 draws: 95 % intervals of the curve and two standard errors of the constants."""
-    within, near, total = 0, 0, 0
+    within, near = 0, 0
     for seed in range(20):
         num_samples, sizes, f1 = runs(curve, noise=0.02, seed=seed)
         law = fitted(curve, num_samples, sizes, f1, num_resamples=25)
@@ -55,10 +54,9 @@ def test_a_noisy_law_lies_within_its_errors_about_as_often_as_claimed(
         truth = curve.predict(num_samples[2:6], sizes[2:6])
         within += int(((low <= truth) & (truth <= high)).sum())
         near += abs(law.curve.slope - curve.slope) < 2 * law.slope_error
-        total += 4
         np.testing.assert_allclose(f1 - law.predict(num_samples, sizes), law.residuals)
         assert 0.01 < law.noise < 0.03
-    assert within / total > 0.8
+    assert within / (20 * 4) > 0.8
     assert near >= 16
 
 
@@ -113,7 +111,6 @@ def test_too_little_is_told(
     reading: LawReading, num_samples: list[int], f1: list[float], reason: str
 ) -> None:
     found = fit_membership_law(reading, num_samples, [10.0] * 4, f1)
-    assert isinstance(found, NoFit)
     assert reason in found.reason
 
 
@@ -126,6 +123,7 @@ def test_too_little_is_told(
         ([1, 2], [1, np.inf], [0.5, 0.5], "sizes > 0"),
         ([1, 2], [1, 1], [0.5, np.nan], "from 0 to 1"),
         ([1, 2], [1, 1], [0.5, 1.1], "from 0 to 1"),
+        ([1, 2], [1, 1], [0.5, -1e-9], "from 0 to 1"),
     ],
 )
 def test_what_is_no_run_is_refused(num_samples: list, sizes: list, f1: list, message: str) -> None:
@@ -140,8 +138,6 @@ def test_an_f1_of_exactly_0_or_1_is_accepted() -> None:
     law = fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, 0.0], num_resamples=2)
     assert isinstance(law, MembershipLaw)
     assert law.residuals[-1] == pytest.approx(0.0 - law.predict([4], [1.0])[0])
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        fit_membership_law(reading, *columns, [1.0, 0.9, 0.6, -1e-9])
 
 
 def test_sizes_that_do_not_differ_have_no_spread_and_others_theirs() -> None:

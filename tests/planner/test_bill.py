@@ -1,29 +1,27 @@
 """The bill adds up."""
 
-from typing import get_args
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 
 from rote.cli.sweeps import Gpu
 from rote.planner import bill as module
-from rote.planner.bill import RUN_SECONDS, START_SECONDS, Line, bill, flops_per_second_here
+from rote.planner.bill import RUN_SECONDS, START_SECONDS, Bill, Line, bill, flops_per_second_here
 
 
-def line(flops: float) -> Line:
-    return Line(
-        label="x", parameters=10, entropy_bits=5.0, max_steps=1000, flops=flops, memory_bytes=7
-    )
+def billed(*flops: float, seconds: Sequence[float] = (), **changes: Any) -> Bill:
+    """The bill of a line for each number of FLOPs."""
+    line = Line(label="x", parameters=10, entropy_bits=5.0, max_steps=9, flops=0, memory_bytes=7)
+    left = {"num_workers": 2, "num_stacks": 0, "flops_left": 0.0, "h100_seconds": 0.0}
+    lines = [replace(line, flops=each) for each in flops]
+    return bill(lines, seconds=seconds, **(left | changes))
 
 
 def test_time_is_for_what_is_left_over_the_workers() -> None:
-    total = bill(
-        [line(4e9), line(2e9), line(2e9), line(9e9)],
-        seconds=[5, 3, 3],
-        num_workers=2,
-        num_stacks=3,
-        flops_left=989.4e12 * 7200 / 4,
-        h100_seconds=7200,
-    )
+    left = {"flops_left": 989.4e12 * 7200 / 4, "h100_seconds": 7200}
+    total = billed(4e9, 2e9, 2e9, 9e9, seconds=[5, 3, 3], **left)
     assert total.flops == 17e9
     assert total.num_done == 1
     assert total.seconds_here == pytest.approx(START_SECONDS + (5 + 3 + 3 + 3 * RUN_SECONDS) / 2)
@@ -32,21 +30,17 @@ def test_time_is_for_what_is_left_over_the_workers() -> None:
 
 
 def test_no_number_of_workers_beats_the_longest_run() -> None:
-    nothing = {"num_stacks": 2, "flops_left": 0.0, "h100_seconds": 0.0}
-    total = bill([line(4e9), line(1e9)], seconds=[5.0, 2.0], num_workers=100, **nothing)
+    total = billed(4e9, 1e9, seconds=[5.0, 2.0], num_workers=100)
     assert total.seconds_here == pytest.approx(START_SECONDS + 5.0 + RUN_SECONDS)
 
 
 def test_nothing_to_do_takes_no_time() -> None:
-    nothing = {"num_stacks": 0, "flops_left": 0.0, "h100_seconds": 0.0}
-    total = bill([line(1e9)], seconds=[], num_workers=2, **nothing)
+    total = billed(1e9)
     assert total.seconds_here == 0.0 and total.h100_mfu is None
 
 
 def test_the_bill_on_one_gpu_has_its_hours_alone() -> None:
-    total = bill(
-        [line(1e9)], seconds=[1.0], num_workers=1, num_stacks=1, flops_left=1e9, h100_seconds=3600
-    )
+    total = billed(1e9, seconds=[1.0], flops_left=1e9, h100_seconds=3600)
     for name in get_args(Gpu):
         assert list(total.on(name).gpu_hours.values()) == [total.gpu_hours[name.upper()]]
     assert {name.upper() for name in get_args(Gpu)} == set(total.gpu_hours)

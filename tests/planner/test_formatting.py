@@ -20,21 +20,10 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 
 
 def test_amounts_are_written_with_three_digits() -> None:
-    assert [short(each) for each in (1.556e9, 999_999, 4.2e4, 12, 1e21)] == [
-        "1.56B",
-        "1M",
-        "42k",
-        "12",
-        "1e21",
-    ]
+    written = [short(each) for each in (1.556e9, 999_999, 4.2e4, 12, 1e21)]
+    assert written == ["1.56B", "1M", "42k", "12", "1e21"]
 
 
 def test_durations_take_the_unit_that_fits() -> None:
-    assert [duration(each) for each in (0.01, 5, 90, 7200, 3 * 86400, 4e7)] == [
-        "<0.1 s",
-        "5.0 s",
-        "1.5 min",
-        "2.0 h",
-        "3.0 days",
-        "1.3 years",
-    ]
+    written = [duration(each) for each in (0.01, 5, 90, 7200, 3 * 86400, 4e7)]
+    assert written == ["<0.1 s", "5.0 s", "1.5 min", "2.0 h", "3.0 days", "1.3 years"]

@@ -3,13 +3,7 @@
 import pytest
 from tests.planner.known_estimates import EXPOSURE, HOFFMANN
 
-from rote.planner.solving import (
-    cheapest_parameters,
-    largest_within,
-    optimal_parameters,
-    samples_for_ceiling,
-    tokens_for_loss,
-)
+from rote.planner.solving import cheapest_parameters, largest_within, least_data, optimal_parameters
 
 
 def loss(parameters: float, tokens: float) -> float:
@@ -25,15 +19,13 @@ def test_the_optimum_is_that_of_the_closed_form(flops: float) -> None:
 def test_tokens_for_a_loss_are_those_of_the_closed_form() -> None:
     left = 2.2 - HOFFMANN.E - HOFFMANN.A / 1e10**HOFFMANN.alpha
     tokens = (HOFFMANN.B / left) ** (1 / HOFFMANN.beta)
-    assert tokens_for_loss(loss, 2.2, 1e10) == pytest.approx(tokens, rel=1e-6)
-    assert tokens_for_loss(loss, 2.0, 1e8) is None  # E + A / N^alpha alone is above
+    assert least_data(loss, 2.2, 1e10) == pytest.approx(tokens, rel=1e-6)
+    assert least_data(loss, 2.0, 1e8) is None  # E + A / N^alpha alone is above
 
 
 def test_the_cheapest_size_is_the_optimum_of_the_budget_it_needs() -> None:
     parameters = cheapest_parameters(loss, 2.2)
-    assert parameters is not None
-    tokens = tokens_for_loss(loss, 2.2, parameters)
-    assert tokens is not None
+    tokens = least_data(loss, 2.2, parameters)
     best, best_tokens = HOFFMANN.optimum(6 * parameters * tokens)
     assert (parameters, tokens) == pytest.approx((float(best), float(best_tokens)), rel=1e-3)
     assert cheapest_parameters(loss, 1.69) is None
@@ -43,11 +35,10 @@ def test_samples_for_a_ceiling_are_the_fewest() -> None:
     def leakage(parameters: float, samples: float) -> float:
         return float(EXPOSURE.predict(parameters, samples))
 
-    samples = samples_for_ceiling(leakage, 5.0, 1e6)
-    assert samples is not None
+    samples = least_data(leakage, 5.0, 1e6)
     assert leakage(1e6, samples) == pytest.approx(5.0)
-    assert samples_for_ceiling(leakage, 1.0, 1e6) is None  # below chance
-    assert samples_for_ceiling(leakage, 20.0, 1e6) == pytest.approx(1.0)  # any data will do
+    assert least_data(leakage, 1.0, 1e6) is None  # below chance
+    assert least_data(leakage, 20.0, 1e6) == pytest.approx(1.0)  # any data will do
 
 
 def test_the_largest_within_keeps_it_and_no_larger_does() -> None:

@@ -100,9 +100,8 @@ def number(value: float, form: str) -> str:
     if value == 0:
         return written.replace("+", "")
     if not re.search(r"[1-9]", written) and re.search(r"\d", written):
-        if "%" in form:
-            return f"{'+' if '+' in form and value > 0 else ''}{100 * value:.1g}%"
-        return f"{value:{'+' if '+' in form else ''}.1g}"
+        one_digit = "+.1g" if "+" in form else ".1g"
+        return f"{100 * value:{one_digit}}%" if "%" in form else f"{value:{one_digit}}"
     return written
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv
 from scipy.stats import norm, spearmanr
-from scipy.stats import t as student_t
 
 from rote.analysis.estimate import (
     ENDS,
@@ -22,6 +21,7 @@ from rote.analysis.estimate import (
     Rate,
     hull,
     interval_of,
+    student,
 )
 from rote.core.arrays import Floats
 
@@ -42,9 +42,9 @@ def student_interval(values_K: ArrayLike) -> Interval | None:
     values = np.asarray(values_K, dtype=np.float64)
     if len(values) < 2 or np.ptp(values) <= EQUAL * np.abs(values).max():
         return None
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    reach = float(student_t.ppf(ENDS[1], len(values) - 1)) * error
-    return float(values.mean()) - reach, float(values.mean()) + reach
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+    reach = student(len(values) - 1) * error
+    return mean - reach, mean + reach
 
 
 def mean_over_seeds(values_K: ArrayLike) -> Estimate:
@@ -216,10 +216,8 @@ def _over_splits(
     for split, value in values:
         splits.setdefault(split, []).append(value)
     means_S = [float(np.mean(listed)) for listed in splits.values()]
-    ends, scattered = (
-        together.ends,
-        student_interval(means_S if len(means_S) > 1 else [value for _, value in values]),
-    )
+    scattered = student_interval(means_S if len(means_S) > 1 else [value for _, value in values])
+    ends = together.ends
     if scattered is not None:
         ends = hull((max(least, scattered[0]), min(1.0, scattered[1])), ends)
     return OverSplits(

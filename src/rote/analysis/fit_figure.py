@@ -78,31 +78,26 @@ def _curves(fitted: FittedLaw, measured: LawData) -> list[Layer]:
     """Plot the law over one input, with a line for some values of another, and its predictions."""
     along = max(fitted.inputs, key=lambda name: len(np.unique(measured[name])))
     others = [name for name in fitted.inputs if name != along]
-    x, y = measured[along], measured[fitted.output]
-    grid = np.geomspace(x.min(), x.max(), NUM_PLACES)
-    output = shown_name(fitted.output)
-    if others:
-        shaded = others[0]
-        points = _frame(THROUGH, **{along: x, fitted.output: y, shaded: measured[shaded]})
-        lines = []
-        for value in _few(measured[shaded]):
-            at = measured[shaded] == value
-            fixed = {name: np.full_like(grid, np.median(measured[name][at])) for name in others}
-            inputs = {along: grid, **fixed}
-            law = fitted.predict(*(inputs[name] for name in fitted.inputs))
-            lines.append(
-                _frame(THROUGH, **{along: grid, fitted.output: law, shaded: fixed[shaded]})
-            )
-        family: dict[str, Any] = {"shade": shaded, "label": title_of(shaded)}
-        layers = [
-            Layer(frame=points, x=along, y=output, look=POINTS, **family),
-            Layer(frame=pl.concat(lines), kind="line", x=along, y=output, look={"linewidth": 1},
-                  **family),
-        ]  # fmt: skip
-    else:
-        points = _frame(THROUGH, **{along: x, fitted.output: y})
-        layers = [_points(points, along, output), *_band(fitted, along, grid, THROUGH)]
-    return [*layers, *_agreement(fitted, measured)]
+    shown = [along, fitted.output, *others[:1]]
+    points = _frame(THROUGH, **{name: measured[name] for name in shown})
+    grid = np.geomspace(measured[along].min(), measured[along].max(), NUM_PLACES)
+    output, agreement = shown_name(fitted.output), _agreement(fitted, measured)
+    if not others:
+        return [_points(points, along, output), *_band(fitted, along, grid, THROUGH), *agreement]
+    shaded, lines = others[0], []
+    for value in _few(measured[shaded]):
+        at = measured[shaded] == value
+        fixed = {name: np.full_like(grid, np.median(measured[name][at])) for name in others}
+        inputs = {along: grid, **fixed}
+        predicted = fitted.predict(*(inputs[name] for name in fitted.inputs))
+        columns = {**inputs, fitted.output: predicted}
+        lines.append(_frame(THROUGH, **{name: columns[name] for name in shown}))
+    family: dict[str, Any] = {"x": along, "y": output, "shade": shaded, "label": title_of(shaded)}
+    return [
+        Layer(frame=points, look=POINTS, **family),
+        Layer(frame=pl.concat(lines), kind="line", look={"linewidth": 1}, **family),
+        *agreement,
+    ]
 
 
 def _points(frame: pl.DataFrame, x: str, y: str) -> Layer:

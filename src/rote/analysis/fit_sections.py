@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from html import escape
 from math import isfinite
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.estimate import plural, span
+from rote.analysis.estimate import Interval, plural, span
 from rote.analysis.fit_figure import fit_plot, shown_name
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import Constant, FitEffort, FittedLaw, Law, LawData, RunCount
@@ -92,24 +93,17 @@ def fit_laws(
     others: list[NotFitted] = []
     for number, (name, number_format) in enumerate(asked):
         progress(f"fitting {name}", number, len(asked) if len(asked) > 1 else None)
-        found = _fit(name, number_format, runs, effort)
-        if isinstance(found, Through):
-            fitted.append(found)
+        law = kinds.law(name)
+        label = f"{name}, {number_format}" if len(runs.formats) > 1 else name
+        try:
+            found = runs.columns(law, number_format)
+            fit = law.fit(found, effort)
+            fit = replace(fit, warnings=(*runs.doubts(law, number_format), *fit.warnings))
+        except ValueError as error:
+            others.append(NotFitted(name=label, reason=str(error).removeprefix(f"law {name}: ")))
         else:
-            others.append(found)
+            fitted.append(Through(name=label, law=law, measured=found, fitted=fit))
     return sorted(fitted, key=lambda each: -each.fitted.goodness.explained), others
-
-
-def _fit(name: str, number_format: str, runs: Runs, effort: FitEffort) -> Through | NotFitted:
-    law = kinds.law(name)
-    label = f"{name}, {number_format}" if len(runs.formats) > 1 else name
-    try:
-        found = runs.columns(law, number_format)
-        fitted = law.fit(found, effort)
-        warnings = (*runs.doubts(law, number_format), *fitted.warnings)
-    except ValueError as error:
-        return NotFitted(name=label, reason=str(error).removeprefix(f"law {name}: "))
-    return Through(name=label, law=law, measured=found, fitted=replace(fitted, warnings=warnings))
 
 
 def ranking(fitted: Sequence[Through]) -> Table:
@@ -129,8 +123,7 @@ def ranking(fitted: Sequence[Through]) -> Table:
                    unit="rms, of the logarithm", form="{:.2%}"),
             Column("main constant", lambda each: f"{each.headlined.name} = "
                    f"{FORM.format(each.headlined.value)}"),
-            Column("95 %", lambda each: span(_interval(each.headlined), FORM) or "none",
-                   is_number=True),
+            _interval("", lambda each: each.headlined.interval),
             Column("runs", lambda each: each.fitted.goodness.num_points),
             Column("constants", lambda each: each.fitted.goodness.num_constants),
             Column("warnings", lambda each: len(each.fitted.warnings)),
@@ -140,11 +133,10 @@ def ranking(fitted: Sequence[Through]) -> Table:
 
 def sections(fitted: Iterable[Through], others: Sequence[NotFitted]) -> list[Section]:
     """Return one section per law, and one for the laws that were not fitted."""
-    columns = [Column("law", "name"), Column("why not", "reason")]
     made = [section(each) for each in fitted]
     if others:
-        blocks = [Table(columns=columns, rows=others)]
-        made.append(Section("Laws that cannot be fitted to these runs", blocks))
+        table = Table(columns=[Column("law", "name"), Column("why not", "reason")], rows=others)
+        made.append(Section("Laws that cannot be fitted to these runs", [table]))
     return made
 
 
@@ -179,13 +171,16 @@ def constants(through: Through) -> Table:
             Column("meaning", "meaning"),
             Column("value", "value", form=FORM),
             Column("standard error", "standard_error", form=FORM, missing="none"),
-            Column("95 %", lambda each: span(each.profile_interval, FORM) or "none",
-                   unit="profile", is_number=True),
-            Column("95 %", lambda each: span(each.bootstrap_interval, FORM) or "none",
-                   unit="bootstrap", is_number=True),
+            _interval("profile", attrgetter("profile_interval")),
+            _interval("bootstrap", attrgetter("bootstrap_interval")),
             *published,
         ],
     )  # fmt: skip
+
+
+def _interval(unit: str, interval: Callable[[Any], Interval | None]) -> Column:
+    return Column("95 %", lambda row: span(interval(row), FORM) or "none", unit=unit,
+                  is_number=True)  # fmt: skip
 
 
 def _published(curve: object, constant: Constant) -> float | None:
@@ -201,8 +196,7 @@ def headline(through: Through) -> str:
     if not through.is_useful:
         explained = f"{max(0.0, fitted.goodness.explained):.0%} of what differs between the runs"
         return f"{points}: explains {explained}, so that its constants say little"
-    bounds = _interval(main)
-    spanned = f" (95 %: {span(bounds, FORM)})" if bounds else ""
+    spanned = f" (95 %: {span(main.interval, FORM)})" if main.interval else ""
     return f"{points}: {main.name} = {FORM.format(main.value)}{spanned}"
 
 
@@ -231,21 +225,18 @@ def numbers(through: Through) -> Mapping[str, Any]:
         "method": fitted.method,
         "fitted_to": through.law.runs.value,
         "parameters_counted": fitted.count.value,
-        "inputs": list(fitted.inputs),
+        "inputs": fitted.inputs,
         "output": fitted.output,
         "constants": {each.name: asdict(each) for each in fitted.constants},
         "derived": {each.name: asdict(each) for each in fitted.derived},
         "goodness": asdict(fitted.goodness),
-        "ranges": {name: list(ends) for name, ends in fitted.ranges.items()},
-        "warnings": list(fitted.warnings),
+        "ranges": dict(fitted.ranges),
+        "warnings": fitted.warnings,
         "resamples": len(fitted.resampled),
-        **({"checks": list(fitted.checks)} if fitted.checks else {}),
+        **({"checks": fitted.checks} if fitted.checks else {}),
     }
-    return {name: _plain(value) for name, value in found.items()}
-
-
-def _interval(constant: Constant) -> tuple[float, float] | None:
-    return constant.bootstrap_interval or constant.profile_interval
+    plain: dict[str, Any] = _plain(found)
+    return plain
 
 
 def _plain(value: Any) -> Any:

@@ -95,7 +95,8 @@ def h100_seconds(
     for phase in phases:
         token_seconds = FLOPS_PER_PARAMETER_AND_TOKEN * parameters
         token_seconds /= flops_per_second(parameters, phase.precision)
-        step = _step_seconds(calls, phase.stack * phase.tokens * token_seconds, phase.stack)
+        arithmetic = phase.stack * phase.tokens * token_seconds
+        step = max(calls, arithmetic) if phase.stack == 1 else calls + arithmetic
         seconds += phase.gradients * step / phase.stack
     return seconds
 
@@ -135,10 +136,6 @@ def _calls_seconds(layers: int, *, is_replayed: bool) -> float:
     if is_replayed:
         return REPLAYED_SECONDS + layers * REPLAYED_SECONDS_A_LAYER
     return CALLS_SECONDS + layers * CALLS_SECONDS_A_LAYER
-
-
-def _step_seconds(calls: float, arithmetic: float, stack: int) -> float:
-    return max(calls, arithmetic) if stack == 1 else calls + arithmetic
 
 
 # Fitted by benchmarks/step_cost.py to float32 steps of 2,868 to 1.86M parameters: a step runs at

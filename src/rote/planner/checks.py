@@ -52,9 +52,7 @@ def checks(plan: TrainingPlan) -> Iterator[Check]:
 def _words(name: str, value: Value | None, form: str) -> str:
     if value is None:
         return f"{name}: no law in this plan, rote plan --from SWEEP takes one of your runs"
-    interval = value.interval
-    ends = f" ({form.format(interval[0])} to {form.format(interval[1])})" if interval else ""
-    return f"{name} {form.format(value.value)}{ends}"
+    return f"{name} {value.words(form)}"
 
 
 def _documents(row: Projection) -> int:

@@ -6,11 +6,9 @@ A plan without runs uses only published laws, in published units.
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
-from scipy.stats import t as student_t
 
-from rote.analysis.estimate import ENDS
+from rote.analysis.estimate import Interval, student
 from rote.analysis.fits.leak_curve import GREATEST_STEEPNESS, fit_leak_curve
 from rote.analysis.laws import kinds
 from rote.analysis.laws.diagnostics import GREATEST_ERROR
@@ -27,8 +25,6 @@ from rote.analysis.published import (
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.analysis.quantities.scaling import measured
 from rote.planner.law_estimates import (
-    CapacityEstimate,
-    Interval,
     LawEstimate,
     LawEstimates,
     RepetitionLaw,
@@ -53,9 +49,7 @@ def published_estimates() -> LawEstimates:
         membership=published_membership(),
         exposure=None,
         extraction=None,
-        capacity=CapacityEstimate(
-            bits_per_parameter=CAPACITY.bits_per_parameter, source=CAPACITY.source
-        ),
+        capacity=CAPACITY,
     )
 
 
@@ -72,7 +66,7 @@ def published_membership(*warnings: str) -> LawEstimate:
     estimate = published_estimate("membership", "membership", MEMBERSHIP_RANGES)
     error, number = validation_error(PUBLISHED_CURVES[0]), len(VALIDATIONS)
     validation_errors = ValidationErrors(
-        reach=float(student_t.ppf(ENDS[1], number)) * error,
+        reach=student(number) * error,
         floor=0.5,
         ceiling=1.0,
         source=f"95 %, from {number} models that tried the law (root mean square of errors "
@@ -97,9 +91,7 @@ def published_estimate(name: str, law: str, ranges: Mapping[str, Interval]) -> L
     )
 
 
-EFFORT = FitEffort(
-    num_resamples=200, profiles=False
-)  # intervals of predictions need only resamples
+EFFORT = FitEffort(num_resamples=200, profiles=False)  # predictions need only resamples
 
 
 def fitted_estimates(
@@ -110,18 +102,18 @@ def fitted_estimates(
     Raises ValueError if the loss law cannot be fitted, or if runs have several window lengths or
     several precisions.
     """
-    fitted = _fitted("parametric", runs, count)
+    loss = _estimate("loss", _fitted("parametric", runs, count), name)
     suffix, why_no_suffix = _suffix(name, runs, count)
-    scale = capacity_scale(alphas, str(_only(runs, "precision.name")))
+    capacity = capacity_scale(alphas, str(_only(runs, "precision.name")))
     return LawEstimates(
         count=count,
         window_tokens=int(_only(runs, "task.length")),
-        loss=_estimate("loss", fitted, name, fitted.ranges),
+        loss=loss,
         repeats=_repeats(name, runs, count),
         membership=_membership(name, runs, count),
         exposure=_leak(name, runs, "exposure_bits", chance=CHANCE_BITS, most=_most_bits(runs)),
         extraction=_leak(name, runs, "windows_excess", chance=0.0, most=1.0),
-        capacity=CapacityEstimate(bits_per_parameter=scale.bits_per_parameter, source=scale.source),
+        capacity=capacity,
         suffix=suffix,
         why_no_suffix=why_no_suffix,
     )
@@ -132,9 +124,7 @@ def _fitted(law: str, runs: pl.DataFrame, count: RunCount) -> FittedLaw:
     return found.fit(measured(runs, found, count), EFFORT)
 
 
-def _estimate(
-    name: str, fitted: FittedLaw, sweep: str, ranges: Mapping[str, Interval]
-) -> LawEstimate:
+def _estimate(name: str, fitted: FittedLaw, sweep: str) -> LawEstimate:
     return LawEstimate(
         name=name,
         inputs=fitted.inputs,
@@ -142,15 +132,13 @@ def _estimate(
         rivals=fitted.resampled,
         is_resampled=True,
         source=f"fitted to {fitted.goodness.num_points} runs of {sweep}",
-        ranges=ranges,
+        ranges=fitted.ranges,
         warnings=fitted.warnings,
     )
 
 
 def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
-    """Fit the repetition law if these runs identify R_D; else take the published one, with the
-    reason.
-    """
+    """Fit the law if these runs identify R_D; else take the published one, with the reason."""
     try:
         fitted = _fitted("repetition", runs, count)
     except ValueError as error:
@@ -159,7 +147,7 @@ def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
     spread = found["R_D"].standard_error
     if spread is None or spread > GREATEST_ERROR * found["R_D"].value:
         return published_repeats(f"not fitted to {name}: its runs hardly determine R_D")
-    law = _estimate("repetition", fitted, name, fitted.ranges)
+    law = _estimate("repetition", fitted, name)
     return RepetitionLaw(
         R_D=found["R_D"].value,
         R_N=found["R_N"].value,
@@ -172,11 +160,10 @@ def _repeats(name: str, runs: pl.DataFrame, count: RunCount) -> RepetitionLaw:
 def _membership(name: str, runs: pl.DataFrame, count: RunCount) -> LawEstimate:
     """Fit the membership law to these runs; else take the published one, with the reason."""
     try:
-        return _estimate(
-            "membership", _fitted("membership", runs, count), name, _ratios(runs, "f1")
-        )
+        estimate = _estimate("membership", _fitted("membership", runs, count), name)
     except ValueError as error:
         return published_membership(f"not fitted to {name}: {error}")
+    return replace(estimate, ranges=_ratios(runs, "f1"))
 
 
 def _suffix(name: str, runs: pl.DataFrame, count: RunCount) -> tuple[SuffixLaw | None, str]:
@@ -186,7 +173,7 @@ def _suffix(name: str, runs: pl.DataFrame, count: RunCount) -> tuple[SuffixLaw |
         suffix_tokens = float(_only(runs, "suffix_tokens"))
     except ValueError as error:
         return None, f"not fitted to {name}: {error}"
-    estimate = _estimate("p_z", fitted, name, fitted.ranges)
+    estimate = _estimate("p_z", fitted, name)
     source = f"fitted to {fitted.goodness.num_points} points of {name}"
     return SuffixLaw(estimate=replace(estimate, source=source), suffix_tokens=suffix_tokens), ""
 
@@ -219,7 +206,7 @@ def _leak(
 def _ratios(runs: pl.DataFrame, column: str) -> dict[str, Interval]:
     known = runs.drop_nulls([column])
     ratio = (known["samples"] / known["parameters"]).to_numpy()
-    return {"windows_per_parameter": (float(np.min(ratio)), float(np.max(ratio)))}
+    return {"windows_per_parameter": (float(ratio.min()), float(ratio.max()))}
 
 
 def _most_bits(runs: pl.DataFrame) -> float | None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rote.analysis.estimate import interval_of
+from rote.analysis.estimate import Interval, interval_of
 from rote.analysis.laws.law import Floats, LawCurve, RunCount
 from rote.analysis.laws.repetition import worth
+from rote.analysis.published import CapacityScale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,6 @@ class SuffixProbability:
         return np.asarray(token_p**self.suffix_tokens)
 
 
-Interval = tuple[float, float]
 Surface = Callable[[float, float], float]  # of parameters and data (tokens or samples)
 NEARLY = 1.01  # times the end of a range: still counts as within
 
@@ -95,6 +95,15 @@ class LawEstimate:
     warnings: tuple[str, ...] = ()
     validation_errors: ValidationErrors | None = None
 
+    def over(self, data: str, change: Callable[[LawCurve], LawCurve]) -> "LawEstimate":
+        """Return the estimate over parameters and ``data``, with every curve changed."""
+        return replace(
+            self,
+            inputs=("parameters", data),
+            curve=change(self.curve),
+            rivals=tuple(map(change, self.rivals)),
+        )
+
     def surface(self, curve: LawCurve) -> Surface:
         """Return a curve of this law as a function of parameters first, then data."""
         if self.inputs[0] == "parameters":
@@ -139,18 +148,8 @@ class RepetitionLaw:
     R_D: float  # epochs after which repeats have 1 - 1 / e of their total worth
     R_N: float | None  # the same for surplus parameters; None: they are not discounted
     source: str
-    law: (
-        LawEstimate | None
-    )  # (parameters, tokens, unique tokens) -> nats per token; None: R_D alone
+    law: LawEstimate | None  # over parameters, tokens and unique tokens; None: R_D alone
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class CapacityEstimate:
-    """Bits that one parameter can store."""
-
-    bits_per_parameter: float
-    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +171,7 @@ class LawEstimates:
     membership: LawEstimate | None  # (parameters, samples) -> F1
     exposure: LawEstimate | None  # (parameters, samples) -> bits
     extraction: LawEstimate | None  # (parameters, samples) -> share of training windows
-    capacity: CapacityEstimate
+    capacity: CapacityScale
     suffix: SuffixLaw | None = None
     why_no_suffix: str = "published laws have none"
 
@@ -190,20 +189,13 @@ class LawEstimates:
         def data_limited(curve: LawCurve) -> DataLimited:
             return DataLimited(law=curve, distinct=distinct, R_D=decay)
 
-        estimate = whole or self.loss
-        rivals = tuple(map(data_limited, estimate.rivals))
-        return replace(
-            estimate,
-            inputs=("parameters", "tokens"),
-            curve=data_limited(estimate.curve),
-            rivals=rivals,
-        )
+        return (whole or self.loss).over("tokens", data_limited)
 
     def p_z(self, repeats: float, seen_tokens: float) -> LawEstimate | None:
         """Return p_z over parameters and samples, of a sequence that occurs ``repeats`` times."""
         if self.suffix is None:
             return None
-        found, suffix_tokens = self.suffix.estimate, self.suffix.suffix_tokens
+        suffix_tokens = self.suffix.suffix_tokens
 
         def probability(curve: LawCurve) -> SuffixProbability:
             return SuffixProbability(
@@ -214,12 +206,7 @@ class LawEstimates:
                 seen_tokens=seen_tokens,
             )
 
-        return replace(
-            found,
-            inputs=("parameters", "samples"),
-            curve=probability(found.curve),
-            rivals=tuple(map(probability, found.rivals)),
-        )
+        return self.suffix.estimate.over("samples", probability)
 
     @property
     def leakage(self) -> list[LawEstimate]:

@@ -1,8 +1,9 @@
 """Show a plan: the table of sizes, the figure, plan.html and plan.json."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import polars as pl
 from rote.analysis.estimate import span
 from rote.analysis.figures import ACCENT, GREY, PALETTE
 from rote.analysis.marks import Layer
-from rote.analysis.metrics import METRICS
+from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.page import Block, Card, Commands, Content, Section, Text
 from rote.analysis.plot import Axis, Plot
 from rote.analysis.report import reproduce, write_page
@@ -25,10 +26,10 @@ from rote.planner.wording import answer, beyond_briefly, beyond_in_full, loss_bi
 
 QUESTION = "Which size, how much data, and what will it leak?"
 LOSS = METRICS["heldout_bits_per_token"]
+EXPOSURE = Metric(name="exposure_bits", title="exposure", unit="bits", form="{:.2f}")
+EXTRACTED = Metric(name="extracted", title="extracted", unit="of windows", form="{:.1%}")
 WIDE = ("D/N", "H100 time", "storable")  # columns that a narrow screen omits
 CARDS = ("parameters", "tokens", LOSS.title, METRICS["f1"].title)
-
-Of = Callable[[Projection], Value | None]
 
 
 def write_plan(plan: TrainingPlan, path: Path, command: str) -> None:
@@ -87,7 +88,10 @@ def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
         ],
         "laws": {
             estimate.name: {
-                "constants": _plain(vars(estimate.curve)),
+                "constants": {
+                    name: value.value if isinstance(value, Enum) else value
+                    for name, value in vars(estimate.curve).items()
+                },
                 "source": estimate.source,
                 "ranges": dict(estimate.ranges),
                 "warnings": list(estimate.warnings),
@@ -108,12 +112,6 @@ def plan_json(plan: TrainingPlan) -> Mapping[str, Any]:
     }
 
 
-def _plain(constants: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.value if isinstance(value, Enum) else value for name, value in constants.items()
-    }
-
-
 def _columns(plan: TrainingPlan) -> Iterator[Column]:
     """Yield the columns that this plan has values for, except marks."""
     asked = plan.question
@@ -122,10 +120,11 @@ def _columns(plan: TrainingPlan) -> Iterator[Column]:
     yield Column("tokens", lambda row: short(row.tokens), unit="D", **right)
     if asked.tokens is not None:
         yield Column("epochs", "epochs", form="{:.3g}")
-    for _, title, unit, form, of in _projected(plan):
-        yield Column(title, _with_interval(of, form), unit=unit, form=form)
+    for _, metric in _projected(plan):
+        yield Column.of(metric, partial(_with_interval, metric))
     if asked.has_ceiling:
-        yield Column("least data", _least, unit="tokens", **right)
+        yield Column("least data", lambda row: short(row.least_tokens) if row.least_tokens else
+                     "never enough", unit="tokens", **right)  # fmt: skip
     yield Column("D/N", lambda row: short(row.tokens_per_parameter), unit="tokens a parameter",
                  **right)  # fmt: skip
     yield Column("FLOPs", lambda row: short(row.flops), unit="6 N D", **right)
@@ -134,47 +133,40 @@ def _columns(plan: TrainingPlan) -> Iterator[Column]:
     yield Column("storable", "stored_share", unit="of the data", form="{:.2%}")
 
 
-def _projected(plan: TrainingPlan) -> Iterator[tuple[float | None, str, str, str, Of]]:
-    """Yield loss and each kind of leakage: requested maximum, title, unit, form and values."""
+def _projected(plan: TrainingPlan) -> Iterator[tuple[float | None, Metric]]:
+    """Yield loss and each kind of leakage that has a law, with the requested maximum."""
     asked, estimates = plan.question, plan.estimates
-    most = None if asked.loss_nats is None else bits_from_nats(asked.loss_nats)
-    yield most, LOSS.title, LOSS.unit, LOSS.form, loss_bits
-    if estimates.membership:
-        f1 = METRICS["f1"]
-        yield asked.max_f1, f1.title, f1.unit, f1.form, lambda row: row.f1
-    if estimates.exposure:
-        yield asked.max_exposure_bits, "exposure", "bits", "{:.2f}", lambda row: row.exposure_bits
-    if estimates.extraction:
-        yield asked.max_extracted, "extracted", "of windows", "{:.1%}", lambda row: row.extracted
-    if estimates.suffix:
-        p_z = METRICS["p_z"]
-        yield asked.max_p_z, p_z.title, p_z.unit, p_z.form, lambda row: row.p_z
+    yield None if asked.loss_nats is None else bits_from_nats(asked.loss_nats), LOSS
+    for most, law, metric in (
+        (asked.max_f1, estimates.membership, METRICS["f1"]),
+        (asked.max_exposure_bits, estimates.exposure, EXPOSURE),
+        (asked.max_extracted, estimates.extraction, EXTRACTED),
+        (asked.max_p_z, estimates.suffix, METRICS["p_z"]),
+    ):
+        if law:
+            yield most, metric
 
 
-def _with_interval(of: Of, form: str) -> Callable[[Projection], tuple[float, str] | None]:
-    def cell(row: Projection) -> tuple[float, str] | None:
-        value = of(row)
-        return None if value is None else (value.value, span(value.interval, form))
-
-    return cell
+def _value(metric: Metric, row: Projection) -> Value | None:
+    return loss_bits(row) if metric is LOSS else getattr(row, metric.name)
 
 
-def _least(row: Projection) -> str:
-    return short(row.least_tokens) if row.least_tokens else "never enough"
+def _with_interval(metric: Metric, row: Projection) -> tuple[float, str] | None:
+    value = _value(metric, row)
+    return None if value is None else (value.value, span(value.interval, metric.form))
 
 
 def _cards(plan: TrainingPlan) -> Iterator[Card]:
     if plan.best is None:
         return
-    columns = {column.title: column for column in _columns(plan)}
-    for title in CARDS:
-        if title in columns:
-            cell = columns[title].cell(plan.rows[plan.best])
+    for column in _columns(plan):
+        if column.title in CARDS:
+            cell = column.cell(plan.rows[plan.best])
             yield Card(
-                title=title,
+                title=column.title,
                 meaning="of the best row",
                 value=cell.text,
-                unit=columns[title].unit,
+                unit=column.unit,
                 lines=[Text(cell.below)],
             )
 
@@ -182,16 +174,15 @@ def _cards(plan: TrainingPlan) -> Iterator[Card]:
 def _plot(plan: TrainingPlan) -> Plot:
     """Plot projected loss and each kind of leakage over size, with the best row marked."""
     rows, asked = [], []
-    for most, title, unit, _, of in _projected(plan):
-        panel = f"{title} ({unit})" if unit else title
+    for most, metric in _projected(plan):
         for index, row in enumerate(plan.rows):
-            if value := of(row):
+            if value := _value(metric, row):
                 low, high = value.interval or (None, None)
                 rows.append({
-                    "panel": panel, "parameters": row.parameters, "value": value.value,
+                    "panel": metric.label, "parameters": row.parameters, "value": value.value,
                     "value_low": low, "value_high": high, "is_pareto": index in plan.pareto,
                 })  # fmt: skip
-        asked += [{"panel": panel, "value": most}] if most is not None else []
+        asked += [{"panel": metric.label, "value": most}] if most is not None else []
     marks_of = pl.DataFrame(rows, infer_schema_length=None)
     look = {"color": PALETTE[0]}
     layers = [

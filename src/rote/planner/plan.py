@@ -6,16 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.estimate import Interval
 from rote.planner.formatting import short
-from rote.planner.law_estimates import Interval, LawEstimates
+from rote.planner.law_estimates import LawEstimate, LawEstimates, Surface
 from rote.planner.projection import Projection, least_tokens, project
 from rote.planner.request import PlanRequest
-from rote.planner.solving import (
-    cheapest_parameters,
-    largest_within,
-    optimal_parameters,
-    tokens_for_loss,
-)
+from rote.planner.solving import cheapest_parameters, largest_within, least_data, optimal_parameters
 
 RUNGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 2, 4, 8, 16)  # sizes about the best one
 SMALLEST = 1e3  # parameters: lower end of every ladder
@@ -40,7 +36,15 @@ class TrainingPlan:
 def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
     """Make a plan; raises ValueError if no size satisfies the request, or its law is unknown."""
     _require_known(question, estimates)
-    optimum = _optimum(question, estimates)
+    if question.flops is not None and question.flops < FLOPS_PER_PARAMETER_AND_TOKEN:
+        raise ValueError(f"--flops pays for one parameter and token, 6, got {question.flops:g}")
+    loss = estimates.loss_of(question.tokens)
+    optimum = _optimum(question, loss.best)
+    if optimum is None and question.loss_nats is not None:
+        raise ValueError(
+            f"no model reaches {question.loss_nats:g} nats a token: the loss law "
+            f"({loss.source}) ends above it"
+        )
     rows, left_out = [], []
     for parameters in _ladder(question, optimum, _largest_within(question, estimates)):
         tokens = _tokens(question, estimates, parameters)
@@ -61,7 +65,7 @@ def make_plan(question: PlanRequest, estimates: LawEstimates) -> TrainingPlan:
         pareto=tuple(pareto(rows)),
         best=_best(question, rows),
         optimum=optimum,
-        optimum_interval=_optimum_interval(question, estimates),
+        optimum_interval=_optimum_interval(question, loss),
         left_out=tuple(left_out),
     )
 
@@ -82,6 +86,7 @@ def _costs(row: Projection) -> np.ndarray:
 
 
 def _require_known(question: PlanRequest, estimates: LawEstimates) -> None:
+    """Raises ValueError for a ceiling without a law, and for repeats that no run had."""
     asked = (
         (question.max_f1, estimates.membership, "membership"),
         (question.max_exposure_bits, estimates.exposure, "exposure"),
@@ -93,12 +98,8 @@ def _require_known(question: PlanRequest, estimates: LawEstimates) -> None:
                 f"nothing is known of {measure}: --from a sweep whose runs measure it, differ in "
                 "windows a parameter and do not all leak alike"
             )
-    if question.max_p_z is not None:
-        _require_suffix_law(question, estimates)
-
-
-def _require_suffix_law(question: PlanRequest, estimates: LawEstimates) -> None:
-    """Raises ValueError without a law of p_z, and for repeats that no run had."""
+    if question.max_p_z is None:
+        return
     if estimates.suffix is None:
         raise ValueError(
             f"--max-extraction needs a fitted law of p_z ({estimates.why_no_suffix}): "
@@ -121,33 +122,18 @@ def _outside_suffix_law(question: PlanRequest, row: Projection) -> str:
     return f"outside the runs of the extraction law ({named} of the most or least)"
 
 
-def _optimum(question: PlanRequest, estimates: LawEstimates) -> float | None:
-    """Return the best size if compute decides."""
-    loss = estimates.loss_of(question.tokens)
+def _optimum(question: PlanRequest, loss: Surface) -> float | None:
+    """Return the best size if compute decides; None too if no size reaches the target."""
     if question.flops is not None:
-        return optimal_parameters(loss.best, question.flops)
+        return optimal_parameters(loss, question.flops)
     if question.loss_nats is not None:
-        found = cheapest_parameters(loss.best, question.loss_nats)
-        if found is None:
-            raise ValueError(
-                f"no model reaches {question.loss_nats:g} nats a token: the loss law "
-                f"({loss.source}) ends above it"
-            )
-        return found
+        return cheapest_parameters(loss, question.loss_nats)
     return None
 
 
-def _optimum_interval(question: PlanRequest, estimates: LawEstimates) -> Interval | None:
-    loss = estimates.loss_of(question.tokens)
-    rivals = [loss.surface(curve) for curve in loss.rivals]
-    if not rivals or (question.flops is None and question.loss_nats is None):
-        return None
-    if question.flops is not None:
-        found = [optimal_parameters(rival, question.flops) for rival in rivals]
-    else:
-        assert question.loss_nats is not None
-        tried = [cheapest_parameters(rival, question.loss_nats) for rival in rivals]
-        found = [each for each in tried if each is not None]
+def _optimum_interval(question: PlanRequest, loss: LawEstimate) -> Interval | None:
+    tried = [_optimum(question, loss.surface(curve)) for curve in loss.rivals]
+    found = [each for each in tried if each is not None]
     return loss.spread(found) if found else None
 
 
@@ -188,7 +174,7 @@ def _tokens(question: PlanRequest, estimates: LawEstimates, parameters: float) -
         return tokens
     if question.loss_nats is not None:
         loss = estimates.loss_of(question.tokens)
-        needed = tokens_for_loss(loss.best, question.loss_nats, parameters)
+        needed = least_data(loss.best, question.loss_nats, parameters)
         return needed or f"never reaches {question.loss_nats:g} nats a token"
     if question.tokens is not None:
         return question.tokens

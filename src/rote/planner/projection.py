@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.estimate import Interval, span
 from rote.core.units import bits_from_nats
-from rote.planner.law_estimates import Extrapolation, Interval, LawEstimate, LawEstimates
+from rote.planner.law_estimates import Extrapolation, LawEstimate, LawEstimates
 from rote.planner.request import PlanRequest
-from rote.planner.solving import samples_for_ceiling
+from rote.planner.solving import least_data
 
 SLACK = 1e-6  # relative: a row at exactly a ceiling keeps it
 
@@ -18,6 +19,11 @@ class Value:
 
     value: float
     interval: Interval | None
+
+    def words(self, form: str) -> str:
+        """Return "0.12 (0.10 to 0.14)"."""
+        ends = f" ({span(self.interval, form)})" if self.interval else ""
+        return form.format(self.value) + ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +96,15 @@ def project(
 def least_tokens(
     estimates: LawEstimates, question: PlanRequest, parameters: float, seen_tokens: float
 ) -> float | None:
-    """Return the distinct tokens that keep all ceilings on leakage; None if none is set, or none
-    do. If training sees more than these, ``seen_tokens``, it repeats them.
+    """Return the distinct tokens that keep all ceilings on leakage; None if none is set, or kept.
+
+    If training sees more than these, ``seen_tokens``, it repeats them.
     """
     most = 0.0
     for estimate, ceiling in _leaks(estimates, question, seen_tokens):
         if estimate is None or ceiling is None:
             continue
-        samples = samples_for_ceiling(estimate.best, ceiling, parameters)
+        samples = least_data(estimate.best, ceiling, parameters)
         if samples is None:
             return None
         most = max(most, samples * estimates.window_tokens)

@@ -1,4 +1,4 @@
-"""Solve laws: the optimum of a budget, and the tokens for a loss or for a leakage ceiling.
+"""Solve laws: the optimum of a budget, and the data for a loss or for a leakage ceiling.
 
 Solutions are numerical, in logarithms, so that any law works; tests compare with closed forms.
 """
@@ -31,8 +31,7 @@ def optimal_parameters(surface: Surface, flops: float) -> float:
 
 def cheapest_parameters(surface: Surface, loss_nats: float) -> float | None:
     """Return the size that reaches a loss with the fewest FLOPs; None if none reaches it."""
-    lowest = surface(math.exp(MOST), math.exp(MOST))
-    if loss_nats <= lowest:
+    if loss_nats <= surface(math.exp(MOST), math.exp(MOST)):
         return None
 
     def excess(log_flops: float) -> float:
@@ -45,16 +44,10 @@ def cheapest_parameters(surface: Surface, loss_nats: float) -> float | None:
     return None if log_flops is None else optimal_parameters(surface, math.exp(log_flops))
 
 
-def tokens_for_loss(surface: Surface, loss_nats: float, parameters: float) -> float | None:
-    """Return the fewest tokens for this loss; None if this size never reaches it."""
-    log_tokens = _falling(lambda log: surface(parameters, math.exp(log)) - loss_nats, LEAST, MOST)
-    return None if log_tokens is None else math.exp(log_tokens)
-
-
-def samples_for_ceiling(surface: Surface, ceiling: float, parameters: float) -> float | None:
-    """Return the fewest |D| whose leakage, which falls with data, is at most this; None if none."""
-    log_samples = _falling(lambda log: surface(parameters, math.exp(log)) - ceiling, LEAST, MOST)
-    return None if log_samples is None else math.exp(log_samples)
+def least_data(surface: Surface, most: float, parameters: float) -> float | None:
+    """Return the fewest tokens or |D| that bring loss or leakage down to ``most``; None if none."""
+    log_data = _falling(lambda log: surface(parameters, math.exp(log)) - most, LEAST, MOST)
+    return None if log_data is None else math.exp(log_data)
 
 
 def largest_within(lacking: Callable[[float], float], least: float, most: float) -> float | None:

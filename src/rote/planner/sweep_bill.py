@@ -33,27 +33,31 @@ def make_bill(plan: Plan, facts: Sequence[Facts], todo: Sequence[int], store: St
 
     The time is that of finished runs of the same kind where there are any.
     """
+    points = [plan.points[index] for index in todo]
     seconds: list[float] = []
     if todo:
         speed = Speed(
             flops_per_second=flops_per_second_here(), step_overhead_seconds=STEP_OVERHEAD_SECONDS
         )
-        seconds = estimates(plan.points, [plan.points[index] for index in todo], store, speed)
+        seconds = estimates(plan.points, points, store, speed)
     host = host_of(plan.host)
     left = {plan.run_ids[index]: facts[index] for index in todo}
-    points = [plan.points[index] for index in todo]
 
     def here(point: Point) -> int:
         return 1 if left[point.run_id].trains_alone else host.stack_of(point)
 
-    is_auto = plan.host.get("stack") == AUTO
+    together = stacks(points, _on_h100 if plan.host.get("stack") == AUTO else here)
     return bill(
         _lines(plan, facts, host),
         seconds=seconds,
         num_workers=_workers(plan.host),
         num_stacks=len(stacks(points, here)),
         flops_left=sum(facts_of.max_flops for facts_of in left.values()),
-        h100_seconds=_h100_seconds(stacks(points, _on_h100 if is_auto else here), left),
+        h100_seconds=sum(
+            _run_seconds(point, left[point.run_id], len(stack))
+            for stack in together
+            for point in stack
+        ),
     )
 
 
@@ -63,9 +67,9 @@ def _workers(host: Mapping[str, Any]) -> int:
 
 
 def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
-    distinct = {id(fact): fact for fact in facts}  # points that differ in their seed share it
-    peaks = {
-        key: fact.peak_bytes(host.processes(fact.parameters)) for key, fact in distinct.items()
+    peaks = {  # points that differ in their seed share their facts
+        id(fact): fact.peak_bytes(host.processes(fact.parameters))
+        for fact in {id(fact): fact for fact in facts}.values()
     }
     return [
         Line(
@@ -83,14 +87,6 @@ def _lines(plan: Plan, facts: Sequence[Facts], host: Host) -> list[Line]:
 def _on_h100(point: Point) -> int:
     """Return what `host.stack: auto` is there, wherever the sweep is planned."""
     return stack_on_gpu(point, H100_GIB / SHARING)
-
-
-def _h100_seconds(together: Sequence[tuple[Point, ...]], facts: Mapping[str, Facts]) -> float:
-    return sum(
-        _run_seconds(point, facts[point.run_id], len(stack))
-        for stack in together
-        for point in stack
-    )
 
 
 def _run_seconds(point: Point, fact: Facts, stack: int) -> float:

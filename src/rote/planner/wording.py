@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import log
 
-from rote.analysis.estimate import span
 from rote.analysis.quantities.exposure import CHANCE_BITS
 from rote.core.units import bits_from_nats
 from rote.planner.formatting import short
@@ -37,17 +36,19 @@ def marks(plan: TrainingPlan, index: int) -> str:
 
 def answer(plan: TrainingPlan) -> Iterator[str]:
     """Yield the first lines."""
+    asked = plan.question
     if plan.best is not None:
         row = plan.rows[plan.best]
         yield (
             f"{_asked(plan)}: {short(row.parameters)} parameters on {short(row.tokens)} tokens "
             f"({row.tokens_per_parameter:.3g} a parameter) give a held-out loss of "
-            f"{_value(loss_bits(row), '{:.3f}')} bits per token{_leaks(row)}."
+            f"{loss_bits(row).words('{:.3f}')} bits per token{_leaks(row)}."
         )
-    elif plan.question.has_ceiling and all(row.breaks for row in plan.rows):
+    elif asked.has_ceiling and all(row.breaks for row in plan.rows):
         yield f"{_asked(plan)}: no size of this ladder keeps it."
-    for row in plan.rows:
-        if plan.question.has_ceiling and row.least_tokens and _is_of_ceiling(plan):
+    is_of_ceiling = asked.flops is None and asked.loss_nats is None and asked.tokens is None
+    for row in plan.rows if is_of_ceiling else ():
+        if row.least_tokens:
             windows = row.least_tokens / plan.estimates.window_tokens
             yield (
                 f"{_asked(plan)}, {short(row.parameters)} parameters: at least "
@@ -56,7 +57,7 @@ def answer(plan: TrainingPlan) -> Iterator[str]:
             )
     if plan.optimum_interval:
         low, high = plan.optimum_interval
-        loss = plan.estimates.loss_of(plan.question.tokens)
+        loss = plan.estimates.loss_of(asked.tokens)
         yield (
             f"The best size by loss alone is {short(plan.optimum or 0)} parameters "
             f"({_meaning(loss)}: {short(low)} to {short(high)})."
@@ -134,24 +135,19 @@ def loss_bits(row: Projection) -> Value:
     return replace(row.loss_nats, value=bits_from_nats(value), interval=ends)
 
 
-def _value(value: Value, form: str) -> str:
-    ends = f" ({span(value.interval, form)})" if value.interval else ""
-    return form.format(value.value) + ends
-
-
 def _leaks(row: Projection) -> str:
     """Describe each kind of leakage, and whether a guess reaches it."""
     parts = []
     if row.f1:
         by_chance = ", that of a guess" if row.f1.value < CHANCE_F1 + AS_WRITTEN else ""
-        parts.append(f"a membership F1 of {_value(row.f1, '{:.3f}')}{by_chance}")
+        parts.append(f"a membership F1 of {row.f1.words('{:.3f}')}{by_chance}")
     if row.exposure_bits:
         guess = f"{CHANCE_BITS:.2f} by a guess"
-        parts.append(f"{_value(row.exposure_bits, '{:.2f}')} bits of exposure ({guess})")
+        parts.append(f"{row.exposure_bits.words('{:.2f}')} bits of exposure ({guess})")
     if row.extracted:
-        parts.append(f"{_value(row.extracted, '{:.1%}')} of windows extracted")
+        parts.append(f"{row.extracted.words('{:.1%}')} of windows extracted")
     if row.p_z:
-        parts.append(f"a p_z of {_value(row.p_z, '{:.2g}')}")
+        parts.append(f"a p_z of {row.p_z.words('{:.2g}')}")
     return f", {', '.join(parts)}" if parts else ""
 
 
@@ -161,12 +157,6 @@ def _meaning(estimate: LawEstimate) -> str:
     if not estimate.rivals:
         return "none, there is one fit"
     return "95 %" if estimate.is_resampled else f"span of {len(estimate.rivals)} published fits"
-
-
-def _is_of_ceiling(plan: TrainingPlan) -> bool:
-    """Whether only the ceiling determines the amount of data."""
-    asked = plan.question
-    return asked.flops is None and asked.loss_nats is None and asked.tokens is None
 
 
 def _asked(plan: TrainingPlan) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rote.analysis.laws.capacity import Capacity
 from rote.analysis.laws.extraction import Extraction
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import FitEffort, Floats, LawCurve, LawData, RunCount
@@ -19,25 +20,16 @@ DESIGNS = {
     "data": (np.geomspace(2e7, 2e10, 12),),
     "kaplan": (np.geomspace(4e5, 7e8, 6), np.geomspace(2e7, 2e10, 6)),
     "overfitting": (np.geomspace(4e5, 7e8, 6), np.geomspace(2e7, 2e10, 6)),
-    "steps": (
-        np.geomspace(1e6, 1e9, 4),
-        np.geomspace(1e3, 2.5e5, 6),
-        np.array([3e4, 5e5, 4e6]),
-    ),
+    "steps": (np.geomspace(1e6, 1e9, 4), np.geomspace(1e3, 2.5e5, 6), np.array([3e4, 5e5, 4e6])),
     "repetition": (
-        np.geomspace(1e7, 1e10, 6),
-        np.geomspace(1e8, 9e11, 7),
-        np.array([1e8, 1e9, 1e10]),
+        np.geomspace(1e7, 1e10, 6), np.geomspace(1e8, 9e11, 7), np.array([1e8, 1e9, 1e10])
     ),
     "membership": (np.geomspace(500, 2e4, 8), np.array([2e4, 6e4, 2e5])),
     "capacity": (np.array([1e5, 4e5, 1e6]), np.geomspace(1e5, 2e7, 12)),
     "extraction": (
-        np.geomspace(5e3, 7e4, 4),
-        np.array([5e5, 2e6]),
-        np.array([1.0, 10.0, 50.0]),
-        np.array([1.0, 8.0]),
+        np.geomspace(5e3, 7e4, 4), np.array([5e5, 2e6]), np.array([1, 10, 50.0]), np.array([1, 8.0])
     ),
-}
+}  # fmt: skip
 SURFACES = tuple(DESIGNS)
 FLOPS = np.geomspace(1e18, 1e22, 5)
 
@@ -53,18 +45,31 @@ def published(name: str) -> LawCurve:
     if name == "extraction":
         return Extraction(X=2.4, A=3e-7, alpha=1.8, beta=0.4, gamma=1.5)
     if name == "capacity":
-        return type(law(name).published["Morris et al. 2025, arXiv 2505.24832, fp32"])(
-            alpha=3.6, p=4.0
-        )
+        return Capacity(alpha=3.6, p=4.0)
     return next(iter(law(name).published.values()))
+
+
+def grid(*axes: Floats | list[float]) -> list[Floats]:
+    """Every combination of these values."""
+    return [each.ravel() for each in np.meshgrid(*axes)]
 
 
 def surface(name: str, *, noise: float = 0.0, seed: int = 0) -> LawData:
     """Every combination of the design."""
-    inputs = [each.ravel() for each in np.meshgrid(*DESIGNS[name])]
-    values = published(name).predict(*inputs)
-    measured = dict(zip(columns(name), inputs, strict=True))
-    return of(measured, law(name).output, values, noise=noise, seed=seed)
+    inputs = dict(zip(columns(name), grid(*DESIGNS[name]), strict=True))
+    values = published(name).predict(*inputs.values())
+    return of(inputs, law(name).output, values, noise=noise, seed=seed)
+
+
+def changed(measured: LawData, **others: Floats) -> LawData:
+    """The runs with other columns in place of these, or beside them."""
+    return LawData(columns={**measured.columns, **others}, count=measured.count)
+
+
+def lacking(measured: LawData, column: str) -> LawData:
+    """The runs without a column."""
+    left = {name: values for name, values in measured.columns.items() if name != column}
+    return LawData(columns=left, count=measured.count)
 
 
 def of(
@@ -84,7 +89,7 @@ def levels(
     seed: int = 0,
 ) -> LawData:
     """Sizes about the optimal one at each of several FLOPs."""
-    compute, share = (each.ravel() for each in np.meshgrid(flops, shares))
+    compute, share = grid(flops, list(shares))
     parameters = curve.optimum(compute)[0] * share
     tokens = compute / (6 * parameters)
     inputs = {"parameters": parameters, "tokens": tokens, "flops": compute}

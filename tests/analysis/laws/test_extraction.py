@@ -7,8 +7,8 @@ import pytest
 
 from rote.analysis.csv_runs import measured_rows, read_runs
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import FitEffort, Floats, LawData, RunCount
-from tests.analysis.laws.planted import QUICK, published, surface
+from rote.analysis.laws.law import FitEffort, LawData, RunCount
+from tests.analysis.laws.planted import QUICK, changed, lacking, published, surface
 
 LAW = law("extraction")
 CHECKED = FitEffort(num_resamples=50, profiles=False)
@@ -27,16 +27,11 @@ def runs(seed: int = 0, *, by_run: float = 0.05, by_point: float = 0.02) -> LawD
     )
 
 
-def changed(measured: LawData, **columns: Floats) -> LawData:
-    return LawData(columns={**measured.columns, **columns}, count=RunCount.TOTAL)
-
-
 def test_standard_errors_cover_where_points_of_a_run_share_their_noise() -> None:
     """Of 100 draws a true 95 % holds 88 or more in 998 cases of 1,000; 23 degrees of freedom."""
     hits = np.zeros(5)
     for seed in range(100):
         for place, constant in enumerate(LAW.fit(runs(seed), QUICK).constants):
-            assert constant.standard_error is not None
             reach = 2.07 * constant.standard_error / constant.value
             true = getattr(published("extraction"), constant.name)
             hits[place] += abs(np.log(constant.value / true)) <= reach
@@ -47,10 +42,9 @@ def test_a_point_that_its_run_has_twice_counts_once() -> None:
     measured = runs(by_run=0.0, by_point=0.05)
     once = changed(measured, run=np.arange(1.0, len(measured) + 1))
     twice = once.rows(np.repeat(np.arange(len(once)), 2))
-    alone = {name: twice[name] for name in twice.columns if name != "run"}
     errors = [
         np.array([constant.standard_error for constant in LAW.fit(each, QUICK).constants])
-        for each in (once, twice, LawData(columns=alone, count=RunCount.TOTAL))
+        for each in (once, twice, lacking(twice, "run"))
     ]
     np.testing.assert_allclose(errors[1], errors[0], rtol=0.05)
     assert (errors[2] < 0.75 * errors[0]).all()  # about 1 / sqrt(2)
@@ -59,9 +53,7 @@ def test_a_point_that_its_run_has_twice_counts_once() -> None:
 def test_the_bootstrap_draws_whole_runs() -> None:
     fitted = LAW.fit(runs(), CHECKED)
     assert "the points of a run are drawn together" in fitted.method
-    measured = runs()
-    alone = {name: measured[name] for name in measured.columns if name != "run"}
-    apart = LAW.fit(LawData(columns=alone, count=RunCount.TOTAL), CHECKED)
+    apart = LAW.fit(lacking(runs(), "run"), CHECKED)
     assert "runs are drawn one by one" in apart.method
 
 
@@ -98,6 +90,18 @@ def test_a_check_that_cannot_be_made_says_why() -> None:
     assert "lie inside the 95 % prediction intervals" in second
 
 
+def test_a_check_without_a_bootstrap_says_why() -> None:
+    """Eight runs, two of them the largest: six leave one residual beside five constants."""
+    measured, draw = surface("extraction"), np.random.default_rng(1)
+    largest = measured["parameters"] == measured["parameters"].max()
+    rows = [
+        draw.choice(np.flatnonzero(of), n, replace=False) for of, n in ((largest, 2), (~largest, 6))
+    ]
+    check, _ = LAW.fit(measured.rows(np.concatenate(rows)), CHECKED).checks
+    assert check.endswith("from the others: the runs leave one residual beside the constants: no "
+                          "bootstrap")  # fmt: skip
+
+
 def test_p_z_is_a_probability_however_far_the_inputs_lie() -> None:
     curve = published("extraction")
     far = curve.predict(*(np.geomspace(1e-6, 1e30, 50) for _ in range(4)))
@@ -107,49 +111,43 @@ def test_p_z_is_a_probability_however_far_the_inputs_lie() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("epochs", "tokens / epochs"), ("repeats", "epochs x repeats")]
+    ("name", "value", "message"),
+    [("tokens", 2e6, "tokens / epochs"), ("repeats", 8, "epochs x repeats")],
 )
-def test_runs_that_do_not_differ_are_refused(name: str, message: str) -> None:
+def test_runs_that_do_not_differ_are_refused(name: str, value: float, message: str) -> None:
     measured = runs()
-    few = measured.rows((measured["epochs"] == 10) & (measured["tokens"] == 2e6))
-    if name == "repeats":
-        few = measured.rows((measured["epochs"] == 10) & (measured["repeats"] == 8))
+    few = measured.rows((measured["epochs"] == 10) & (measured[name] == value))
     with pytest.raises(ValueError, match=f"differ in {message}"):
         LAW.fit(few, QUICK)
 
 
+def table(folder: Path, rows: str) -> LawData:
+    """Read a table of these rows, the names of the last columns in the first."""
+    path = folder / "theirs.csv"
+    path.write_text(f"parameters,tokens,epochs,repeats,{rows}\n")
+    return measured_rows(read_runs(path, ""), LAW, RunCount.TOTAL)
+
+
 def test_a_table_of_p_z_gives_the_probability_of_a_token(tmp_path: Path) -> None:
-    path = tmp_path / "theirs.csv"
-    path.write_text(
-        "parameters,tokens,epochs,repeats,suffix_tokens,p_z\n1e8,1e9,1,1,50,1e-20\n1e8,1e9,4,8,50,1"
-    )
-    points = measured_rows(read_runs(path, ""), LAW, RunCount.TOTAL)
+    points = table(tmp_path, "suffix_tokens,p_z\n1e8,1e9,1,1,50,1e-20\n1e8,1e9,4,8,50,1")
     np.testing.assert_allclose(points["suffix_token_p"], [10**-0.4, 1])
     assert "run" not in points.columns
 
 
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("rows", "message"),
     [
-        ("50,1.5", "p_z of run 1 is 1.5"),
-        ("50,0", "p_z of run 1 is 0"),
-        ("0,0.5", "suffix_tokens of"),
+        ("suffix_tokens,p_z\n1e8,1e9,1,1,50,1.5", "p_z of run 1 is 1.5"),
+        ("suffix_tokens,p_z\n1e8,1e9,1,1,50,0", "p_z of run 1 is 0"),
+        ("suffix_tokens,p_z\n1e8,1e9,1,1,0,0.5", "suffix_tokens of"),
+        ("p_z\n1e8,1e9,1,1,0.5", "p_z needs suffix_tokens"),
     ],
 )
-def test_what_is_no_probability_is_refused(tmp_path: Path, row: str, message: str) -> None:
-    path = tmp_path / "theirs.csv"
-    path.write_text(f"parameters,tokens,epochs,repeats,suffix_tokens,p_z\n1e8,1e9,1,1,{row}\n")
+def test_a_table_without_probabilities_is_refused(tmp_path: Path, rows: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        measured_rows(read_runs(path, ""), LAW, RunCount.TOTAL)
+        table(tmp_path, rows)
 
 
 def test_a_token_is_not_likelier_than_certain() -> None:
     with pytest.raises(ValueError, match=r"suffix_token_p of run 3 is 1\.5: no such"):
         changed(surface("extraction").rows(np.arange(3)), suffix_token_p=np.array([0.5, 1, 1.5]))
-
-
-def test_p_z_alone_does_not_say_how_long_the_suffix_is(tmp_path: Path) -> None:
-    path = tmp_path / "theirs.csv"
-    path.write_text("parameters,tokens,epochs,repeats,p_z\n1e8,1e9,1,1,0.5\n")
-    with pytest.raises(ValueError, match="p_z needs suffix_tokens"):
-        measured_rows(read_runs(path, ""), LAW, RunCount.TOTAL)

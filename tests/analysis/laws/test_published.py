@@ -6,7 +6,6 @@ import pytest
 from rote.analysis.laws.kaplan import DERIVED, KAPLAN, MOST
 from rote.analysis.laws.kinds import law, laws
 from rote.analysis.laws.parametric import PUBLISHED, Parametric
-from rote.analysis.laws.steps import BatchedSteps
 from tests.analysis.laws.planted import REFIT, published
 
 HOFFMANN = PUBLISHED["Hoffmann et al. 2022, arXiv 2203.15556"]
@@ -69,7 +68,6 @@ def test_kaplan_losses() -> None:
 def test_kaplan_critical_batch_doubles_as_loss_falls_by_13_percent() -> None:
     """Kaplan et al. 2020, section 5.1."""
     curve = published("steps")
-    assert isinstance(curve, BatchedSteps)
     assert curve.critical_batch(1.0) == pytest.approx(2e8)
     assert curve.critical_batch(0.87 * 3) / curve.critical_batch(3.0) == pytest.approx(2, rel=0.05)
 

@@ -5,17 +5,17 @@ import pytest
 
 from rote.analysis.laws.kaplan import Kaplan
 from rote.analysis.laws.kinds import law
-from rote.analysis.laws.law import FitEffort
+from rote.analysis.laws.law import FitEffort, FittedLaw, LawCurve
 from rote.analysis.laws.parametric import Parametric
 from rote.analysis.laws.power import DataCurve, SizeCurve
-from rote.analysis.laws.repetition import Repetition
-from rote.analysis.laws.steps import BatchedSteps, Steps
+from rote.analysis.laws.steps import Steps
 from tests.analysis.laws.planted import (
     DESIGNS,
     QUICK,
     REFIT,
     SURFACES,
     SYMMETRIC,
+    grid,
     levels,
     of,
     published,
@@ -23,20 +23,19 @@ from tests.analysis.laws.planted import (
 )
 
 
-@pytest.mark.parametrize("name", SURFACES)
-def test_constants_without_noise(name: str) -> None:
-    fitted = law(name).fit(surface(name), QUICK)
+def assert_recovered(fitted: FittedLaw, curve: LawCurve) -> None:
     for constant in fitted.constants:
-        assert constant.value == pytest.approx(getattr(published(name), constant.name), rel=1e-3)
+        assert constant.value == pytest.approx(getattr(curve, constant.name), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_constants_without_noise_and_where_they_were_fitted(name: str) -> None:
+    measured = surface(name)
+    fitted = law(name).fit(measured, QUICK)
+    assert_recovered(fitted, published(name))
     assert fitted.goodness.rms_log_residual < 1e-4
     assert fitted.goodness.explained == pytest.approx(1, abs=1e-6)
     assert fitted.goodness.num_constants == len(fitted.constants)
-
-
-@pytest.mark.parametrize("name", SURFACES)
-def test_a_fit_says_where_it_was_fitted(name: str) -> None:
-    measured = surface(name)
-    fitted = law(name).fit(measured, QUICK)
     assert (fitted.law, fitted.output) == (name, law(name).output)
     assert set(fitted.ranges) == set(fitted.inputs)
     for column, (low, high) in fitted.ranges.items():
@@ -52,7 +51,7 @@ def test_any_parametric_loss_is_found(seed: int) -> None:
     """Exponents from 0.1 to 1.2, terms of any weight, small sizes and the papers'."""
     draw = np.random.default_rng(seed)
     small = draw.uniform(4, 8)
-    parameters, tokens = np.meshgrid(
+    parameters, tokens = grid(
         np.geomspace(10**small, 10 ** (small + 3), 6), np.geomspace(1e6, 1e10, 6)
     )
     alpha, beta = draw.uniform(0.1, 1.2, 2)
@@ -63,12 +62,10 @@ def test_any_parametric_loss_is_found(seed: int) -> None:
         alpha=alpha,
         beta=beta,
     )
-    inputs = {"parameters": parameters.ravel(), "tokens": tokens.ravel()}
-    runs = of(inputs, "loss_nats", curve.predict(*inputs.values()))
+    inputs = {"parameters": parameters, "tokens": tokens}
+    runs = of(inputs, "loss_nats", curve.predict(parameters, tokens))
     for name in ("parametric", "variable_projection"):
-        fitted = law(name).fit(runs, QUICK)
-        for constant in fitted.constants:
-            assert constant.value == pytest.approx(getattr(curve, constant.name), rel=1e-3)
+        assert_recovered(law(name).fit(runs, QUICK), curve)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -83,11 +80,9 @@ def test_any_kaplan_surface_is_found(seed: int) -> None:
         alpha_N=alpha_n,
         alpha_D=alpha_d,
     )
-    size, data = (each.ravel() for each in np.meshgrid(*DESIGNS["kaplan"]))
-    inputs = {"parameters": size, "unique_tokens": data}
-    fitted = law("kaplan").fit(of(inputs, "loss_nats", curve.predict(size, data)), QUICK)
-    for constant in fitted.constants:
-        assert constant.value == pytest.approx(getattr(curve, constant.name), rel=1e-3)
+    size, data = grid(*DESIGNS["kaplan"])
+    runs = of({"parameters": size, "unique_tokens": data}, "loss_nats", curve.predict(size, data))
+    assert_recovered(law("kaplan").fit(runs, QUICK), curve)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +98,7 @@ def test_an_irreducible_loss_is_taken_up_where_runs_show_it(
     x = DESIGNS[name][0]
     fitted = law(name).fit(of({law(name).inputs[0]: x}, "loss_nats", curve.predict(x)), QUICK)
     assert "E + " in fitted.formula
-    for constant in fitted.constants:
-        assert constant.value == pytest.approx(getattr(curve, constant.name), rel=1e-3)
+    assert_recovered(fitted, curve)
 
 
 def test_a_pure_power_law_keeps_its_published_form_but_for_chance() -> None:
@@ -118,18 +112,16 @@ def test_a_pure_power_law_keeps_its_published_form_but_for_chance() -> None:
 
 def test_steps_without_batches_are_taken_as_they_are() -> None:
     curve = Steps(Nc=6.5e13, Sc=2.1e3, alpha_N=0.077, alpha_S=0.76)
-    size, steps = (each.ravel() for each in np.meshgrid(*DESIGNS["steps"][:2]))
+    size, steps = grid(*DESIGNS["steps"][:2])
     inputs = {"parameters": size, "steps": steps, "batch_tokens": np.full(len(size), 5e5)}
     fitted = law("steps").fit(of(inputs, "loss_nats", curve.predict(size, steps)), QUICK)
     assert fitted.inputs == ("parameters", "steps")
     assert any("not as S_min" in warning for warning in fitted.warnings)
-    for constant in fitted.constants:
-        assert constant.value == pytest.approx(getattr(curve, constant.name), rel=1e-3)
+    assert_recovered(fitted, curve)
 
 
 def test_an_endless_batch_takes_steps_as_they_are() -> None:
     curve = published("steps")
-    assert isinstance(curve, BatchedSteps)
     plain = Steps(Nc=curve.Nc, Sc=curve.Sc, alpha_N=curve.alpha_N, alpha_S=curve.alpha_S)
     size, steps = np.array([1e6, 1e8]), np.array([1e3, 1e5])
     np.testing.assert_allclose(curve.predict(size, steps), plain.predict(size, steps))
@@ -140,7 +132,6 @@ def test_an_endless_batch_takes_steps_as_they_are() -> None:
 
 def test_unique_data_are_worth_themselves_and_repeats_less() -> None:
     curve = published("repetition")
-    assert isinstance(curve, Repetition)
     plain = Parametric(E=curve.E, A=curve.A, B=curve.B, alpha=curve.alpha, beta=curve.beta)
     small = curve.optimal_parameters(1e9) / 2
     np.testing.assert_allclose(curve.predict(small, 1e9, 1e9), plain.predict(small, 1e9))

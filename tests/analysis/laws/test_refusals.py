@@ -4,20 +4,13 @@ import numpy as np
 import pytest
 
 from rote.analysis.laws.kinds import law, laws
-from rote.analysis.laws.law import FitEffort, LawData, RunCount
-from tests.analysis.laws.planted import QUICK, SURFACES, levels, surface
+from rote.analysis.laws.law import FitEffort, LawData
+from tests.analysis.laws.planted import QUICK, SURFACES, changed, lacking, levels, of, surface
 
 REGRESSIONS = {
-    "parametric": 5,
-    "variable_projection": 5,
-    "size": 2,
-    "data": 2,
-    "kaplan": 4,
-    "overfitting": 4,
-    "steps": 6,
-    "repetition": 7,
-    "extraction": 5,
-}
+    "parametric": 5, "variable_projection": 5, "size": 2, "data": 2, "kaplan": 4, "overfitting": 4,
+    "steps": 6, "repetition": 7, "extraction": 5,
+}  # fmt: skip
 
 
 def runs(name: str) -> LawData:
@@ -30,9 +23,8 @@ def test_each_missing_column_is_named(name: str) -> None:
     needed = law(name).columns
     assert set(needed) == set(measured.columns) - set(law(name).optional)
     for column in needed:
-        left = {key: values for key, values in measured.columns.items() if key != column}
         with pytest.raises(ValueError, match=f"^column '{column}' is needed"):
-            law(name).fit(LawData(columns=left, count=RunCount.TOTAL), QUICK)
+            law(name).fit(lacking(measured, column), QUICK)
 
 
 @pytest.mark.parametrize(("name", "num_constants"), REGRESSIONS.items())
@@ -72,49 +64,48 @@ def test_too_few_levels(name: str) -> None:
         law(name).fit(levels(flops=np.array([1e18, 1e20])), QUICK)
 
 
+INSIDE = levels(flops=np.array([1e18, 1e19, 1e20]))
+
+
+def beside(shares: tuple[float, ...]) -> LawData:
+    """Three levels with a minimum inside, and one more of these shares of its optimum."""
+    other = levels(flops=np.array([1e21]), shares=shares)
+    return changed(INSIDE, **{key: np.append(INSIDE[key], other[key]) for key in INSIDE.columns})
+
+
 @pytest.mark.parametrize("name", ["isoflop", "envelope"])
 def test_minima_outside_the_sizes_are_left_out_and_said(name: str) -> None:
-    inside = levels(flops=np.array([1e18, 1e19, 1e20]))
-    outside = levels(flops=np.array([1e21]), shares=(2.0, 4.0, 8.0))
-    both = {key: np.append(inside[key], outside[key]) for key in inside.columns}
-    fitted = law(name).fit(LawData(columns=both, count=RunCount.TOTAL), QUICK)
-    assert fitted.curve == law(name).fit(inside, QUICK).curve
+    both = beside((2.0, 4.0, 8.0))
+    fitted = law(name).fit(both, QUICK)
+    assert fitted.curve == law(name).fit(INSIDE, QUICK).curve
     assert len(fitted.warnings) == 1
     assert "1e+21 FLOPs" in fitted.warnings[0]
     with pytest.raises(ValueError, match=r"got 2; at 1e\+21 FLOPs"):
-        law(name).fit(LawData(columns=both, count=RunCount.TOTAL).rows(both["flops"] > 5e18), QUICK)
+        law(name).fit(both.rows(both["flops"] > 5e18), QUICK)
 
 
 def test_levels_of_two_sizes_are_left_out_and_said() -> None:
-    inside = levels(flops=np.array([1e18, 1e19, 1e20]))
-    pair = levels(flops=np.array([1e21]), shares=(0.5, 2.0))
-    both = {key: np.append(inside[key], pair[key]) for key in inside.columns}
-    fitted = law("isoflop").fit(LawData(columns=both, count=RunCount.TOTAL), QUICK)
+    fitted = law("isoflop").fit(beside((0.5, 2.0)), QUICK)
     assert fitted.warnings == ("at 1e+21 FLOPs 2 sizes run, and a parabola takes 3",)
 
 
 def test_flops_within_a_tenth_are_one_level() -> None:
     measured = levels()
     near = np.random.default_rng(0).uniform(1, 1.09, len(measured))
-    moved = {**measured.columns, "flops": measured["flops"] * near}
-    fitted = law("isoflop").fit(LawData(columns=moved, count=RunCount.TOTAL), QUICK)
+    fitted = law("isoflop").fit(changed(measured, flops=measured["flops"] * near), QUICK)
     assert fitted.goodness.num_points == 5
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
 def test_impossible_losses(wrong: float) -> None:
     with pytest.raises(ValueError, match="loss_nats of run 2 is"):
-        LawData(
-            columns={"loss_nats": np.array([1.0, wrong]), "parameters": np.array([1.0, 2.0])},
-            count=RunCount.TOTAL,
-        )
+        of({"parameters": np.array([1.0, 2.0])}, "loss_nats", np.array([1.0, wrong]))
 
 
 def test_membership_says_why_there_is_no_law() -> None:
     measured = surface("membership")
-    flat = {**measured.columns, "f1": np.full(len(measured), 0.5)}
     with pytest.raises(ValueError, match="law membership: no run leaks"):
-        law("membership").fit(LawData(columns=flat, count=RunCount.TOTAL), QUICK)
+        law("membership").fit(changed(measured, f1=np.full(len(measured), 0.5)), QUICK)
 
 
 def test_capacity_says_which_sizes_have_no_plateau() -> None:
@@ -127,6 +118,13 @@ def test_capacity_says_which_sizes_have_no_plateau() -> None:
         law("capacity").fit(measured.rows(large & ~below), QUICK)
 
 
+@pytest.mark.parametrize("name", ["isoflop", "envelope", "membership", "capacity"])
+def test_a_law_that_does_not_use_clusters_says_so(name: str) -> None:
+    effort = FitEffort(num_resamples=0, profiles=False, clusters="parameters")
+    *_, warning = law(name).fit(runs(name), effort).warnings
+    assert warning.startswith("clusters of equal parameters are not used")
+
+
 def test_every_surface_has_a_law() -> None:
     assert {*SURFACES, "isoflop", "envelope"} == set(laws())
 
@@ -134,8 +132,7 @@ def test_every_surface_has_a_law() -> None:
 def test_one_residual_is_not_resampled() -> None:
     tokens = np.array([1e5, 1e6, 1e7])
     noise = np.array([1.0, 1.01, 1.0])
-    columns = {"unique_tokens": tokens, "loss_nats": 3 * (tokens / 1e5) ** -0.1 * noise}
-    measured = LawData(columns=columns, count=RunCount.TOTAL)
+    measured = of({"unique_tokens": tokens}, "loss_nats", 3 * (tokens / 1e5) ** -0.1 * noise)
     fitted = law("data").fit(measured, FitEffort(num_resamples=20))
     assert not fitted.resampled
     assert all(each.bootstrap_interval is None for each in fitted.constants)
@@ -151,9 +148,9 @@ def test_nine_runs_without_a_law_end_at_bounds(name: str, seed: int) -> None:
     """Losses that are all alike, or in the wrong order: no constant runs to infinity or fails."""
     measured = surface(name)
     loss = measured["loss_nats"][::-1] if seed else np.full(len(measured), 3.0)
-    runs = LawData(columns={**measured.columns, "loss_nats": loss}, count=RunCount.TOTAL)
-    some = np.random.default_rng(seed).choice(len(runs), 9)
-    fitted = law(name).fit(runs.rows(some), FitEffort(num_resamples=12, seed=seed))
+    some = np.random.default_rng(seed).choice(len(measured), 9)
+    runs = changed(measured, loss_nats=loss).rows(some)
+    fitted = law(name).fit(runs, FitEffort(num_resamples=12, seed=seed))
     assert fitted.warnings
     far = [np.array([10 * high]) for _, high in fitted.ranges.values()]
     assert fitted.resampled and np.isfinite(fitted.interval(*far)).all()

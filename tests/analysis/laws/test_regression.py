@@ -11,7 +11,7 @@ from scipy.stats import t as student_t
 
 from rote.analysis.fits.regression import RegressionProblem, solve
 from rote.analysis.fits.search import factors, profile_ends
-from rote.analysis.fits.uncertainty import RegressionFit, draw_counts, expansion, regression_fit
+from rote.analysis.fits.uncertainty import draw_counts, expansion, regression_fit
 
 X = np.linspace(0.5, 4, 40)
 BOUNDS = np.log(np.array([[1e-3, 1e3], [1e-3, 1e3]]))
@@ -29,15 +29,9 @@ def targets(seed: int = 0, noise: float = 0.05) -> np.ndarray:
 
 
 PROBLEM = RegressionProblem(log_output=decay, targets_M=targets(), bounds_K2=BOUNDS)
-
-
 MEAN = RegressionProblem(
     log_output=lambda logs_RK: np.tile(logs_RK, 32), targets_M=np.zeros(32), bounds_K2=BOUNDS[:1]
 )
-
-
-def fitted(problem: RegressionProblem, constants: np.ndarray, clusters=None) -> RegressionFit:
-    return regression_fit(problem, constants, clusters)
 
 
 def line_errors(x: np.ndarray, residuals: np.ndarray) -> np.ndarray:
@@ -85,7 +79,7 @@ def test_held_constants_stay_and_bounds_stop() -> None:
     bounded = solve(problem, np.log([[1.0, 0.5]]))
     assert np.exp(bounded.constants_RK[0, 0]) == pytest.approx(1.5)
     assert bounded.converged_R.all()
-    assert np.isnan(fitted(problem, bounded.constants_RK[0]).errors_K[0])
+    assert np.isnan(regression_fit(problem, bounded.constants_RK[0]).errors_K[0])
 
 
 def test_rows_side_by_side_are_solved_as_if_alone() -> None:
@@ -114,7 +108,7 @@ def test_errors_are_those_of_many_draws(reach: float) -> None:
     for seed in range(400):
         problem = replace(PROBLEM, targets_M=targets(seed), reach=reach)
         found.append(solve(problem, np.log([[2.0, 0.7]])).constants_RK[0])
-        said.append(fitted(problem, found[-1]).errors_K)
+        said.append(regression_fit(problem, found[-1]).errors_K)
     np.testing.assert_allclose(np.mean(said, axis=0), np.std(found, axis=0), rtol=0.2)
 
 
@@ -141,7 +135,7 @@ def test_every_residual_has_a_density_of_its_own(unit: float) -> None:
     within = [phi((1 - size) / width) - phi((-1 - size) / width) for size in (0, 0.6745, 5)]
     curvature = within[0] + 21 * within[1] + 10 * within[2]
     squares = unit**2 * (21 * 0.6745**2 + 10) / (31 / 32) ** 2  # each at most the reach
-    found = fitted(replace(MEAN, targets_M=observed, reach=unit), np.zeros(1))
+    found = regression_fit(replace(MEAN, targets_M=observed, reach=unit), np.zeros(1))
     assert found.slope_share == pytest.approx(curvature / 32)
     assert found.errors_K == pytest.approx([np.sqrt(squares) / curvature])
 
@@ -150,7 +144,7 @@ def test_the_error_of_a_mean_is_the_jackknife_s() -> None:
     """HC3 by hand: the root of the summed squares over M - 1."""
     observed = np.random.default_rng(0).normal(size=32)
     centred = observed - observed.mean()
-    found = fitted(replace(MEAN, targets_M=centred), np.zeros(1))
+    found = regression_fit(replace(MEAN, targets_M=centred), np.zeros(1))
     assert found.errors_K == pytest.approx([np.sqrt(centred @ centred) / 31])
     assert found.tension_K == pytest.approx([32 * centred @ centred / 31**2])
 
@@ -161,11 +155,11 @@ def test_runs_counted_twice_are_half_as_many_clusters() -> None:
     half -= half.mean()
     twice = np.repeat(half, 2)
     problem = replace(MEAN, targets_M=twice)
-    together = fitted(problem, np.zeros(1), np.repeat(np.arange(16), 2))
+    together = regression_fit(problem, np.zeros(1), np.repeat(np.arange(16), 2))
     assert together.errors_K == pytest.approx([np.sqrt(half @ half) / 15])
     assert together.degrees == 15
-    alone = fitted(problem, np.zeros(1), np.arange(32))
-    assert alone.errors_K == pytest.approx(fitted(problem, np.zeros(1)).errors_K)
+    alone = regression_fit(problem, np.zeros(1), np.arange(32))
+    assert alone.errors_K == pytest.approx(regression_fit(problem, np.zeros(1)).errors_K)
     assert together.errors_K[0] > 1.4 * alone.errors_K[0]
 
 
@@ -185,9 +179,9 @@ def test_refits_of_squares_are_moved_out_to_student_s_interval() -> None:
     centred = np.random.default_rng(2).normal(size=32)
     centred -= np.median(centred)
     problem = replace(MEAN, targets_M=centred)
-    squares = expansion(fitted(problem, np.zeros(1)))
+    squares = expansion(regression_fit(problem, np.zeros(1)))
     assert squares == pytest.approx(2.0395 / 1.95996 * np.sqrt(32 / 31), rel=1e-4)
-    huber = fitted(replace(problem, reach=1e-6), np.zeros(1))
+    huber = regression_fit(replace(problem, reach=1e-6), np.zeros(1))
     assert expansion(huber) == pytest.approx(1, abs=1e-4)
 
 
@@ -207,7 +201,7 @@ def test_profile_ends_of_a_line_are_those_of_student(reach: float) -> None:
     scatter -= fit.intercept + fit.slope * X
     scatter *= reach * 0.7 / (quantile * line_errors(X, scatter)[1])
     observed, best = line + scatter, np.log([2.0, 0.7])
-    ends_K2 = profile_ends(fitted(replace(PROBLEM, targets_M=observed), best))
+    ends_K2 = profile_ends(regression_fit(replace(PROBLEM, targets_M=observed), best))
     distances = (np.exp(ends_K2[1]) - 0.7) / (reach * 0.7)
     assert distances == pytest.approx([-1, 1], abs=0.005)
     intercept_error = line_errors(X, scatter)[0]

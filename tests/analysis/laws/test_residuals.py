@@ -7,18 +7,14 @@ from rote.analysis.laws.clusters import alike, cluster_numbers
 from rote.analysis.laws.kinds import law
 from rote.analysis.laws.law import CLUSTERS, FitEffort, Floats, LawData, RunCount
 from rote.cli.main import make_app
-from tests.analysis.laws.planted import REFIT
+from tests.analysis.laws.planted import QUICK, REFIT, grid, of
 
-QUICK = FitEffort(num_resamples=0, profiles=False)
-SIZES, TOKENS = (
-    each.ravel() for each in np.meshgrid(np.geomspace(4e7, 1.6e10, 12), np.geomspace(5e8, 5e11, 10))
-)
+SIZES, TOKENS = grid(np.geomspace(4e7, 1.6e10, 12), np.geomspace(5e8, 5e11, 10))
 
 
 def runs(log_noise: Floats) -> LawData:
-    columns = {"parameters": SIZES, "tokens": TOKENS}
     loss = REFIT.predict(SIZES, TOKENS) * np.exp(log_noise)
-    return LawData(columns={**columns, "loss_nats": loss}, count=RunCount.TOTAL)
+    return of({"parameters": SIZES, "tokens": TOKENS}, "loss_nats", loss)
 
 
 def gaussian(seed: int) -> Floats:

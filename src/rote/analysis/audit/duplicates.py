@@ -7,23 +7,20 @@ compared document by document. Shapes: K documents of one number.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from rote.analysis.audit.verdicts import (
-    NUM_RESAMPLES,
-    Floats,
-    MembershipVerdict,
-    evaluation_half,
-)
+from rote.analysis.audit.verdicts import NUM_RESAMPLES, MembershipVerdict, evaluation_half
 from rote.analysis.estimate import Estimate, Rate, plural
 from rote.analysis.estimators import bootstrap, rate, student_interval
 from rote.analysis.page import Section, Text
 from rote.analysis.quantities.membership import FEWEST, membership_quality
 from rote.analysis.table import Column, Table
 from rote.auditing.stored import DUPLICATES, MEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
+from rote.core.arrays import Floats
 
 WORDS = (
     "AUROC: members inserted so often against all non-members, by the score of the verdict, on the "
@@ -63,15 +60,14 @@ def _at(
     column, seed = SCORE_PREFIX + score, stored.facts["settings"]["seed"]
     members = judged.filter(pl.col("set") == MEMBER, duplicates=number)[column].to_numpy()
     others = judged.filter(pl.col("set") != MEMBER)[column].to_numpy()
-    auroc = None
+    quality = None
     if min(len(members), len(others)) >= FEWEST:
         quality = membership_quality(members, others, seed=seed, num_resamples=NUM_RESAMPLES)
-        auroc = quality.auroc
     tried = documents["extracted"].drop_nulls()
     return AtDuplicates(
         duplicates=number,
         num_documents=documents.height,
-        auroc=auroc,
+        auroc=None if quality is None else quality.auroc,
         extracted=rate(int(tried.sum()), len(tried)) if len(tried) else None,
         saved_bits={
             each["score"]: paired_mean(
@@ -95,15 +91,14 @@ def paired_mean(differences_K: Floats, *, seed: int) -> Estimate:
 
 def headline(rows: Sequence[AtDuplicates]) -> Iterator[str]:
     """Say how well the least and the most duplicated members are told from non-members."""
-    known = [each for each in rows if each.auroc is not None]
-    if known:
-        parts = [
-            f"{each.auroc.words('{:.3f}', label='95 % interval')} of those inserted "
-            f"{plural(each.duplicates, 'time')}"
-            for each in (known[:1] + known[-1:] if len(known) > 1 else known)
-            if each.auroc is not None
-        ]
-        yield f"duplicates: AUROC {', '.join(parts)}."
+    parts = [
+        f"{each.auroc.words('{:.3f}', label='95 % interval')} of those inserted "
+        f"{plural(each.duplicates, 'time')}"
+        for each in rows
+        if each.auroc
+    ]
+    if parts:
+        yield f"duplicates: AUROC {', '.join(dict.fromkeys([parts[0], parts[-1]]))}."
 
 
 def section(rows: Sequence[AtDuplicates], facts: Mapping[str, Any]) -> Section:
@@ -114,7 +109,7 @@ def section(rows: Sequence[AtDuplicates], facts: Mapping[str, Any]) -> Section:
         Column("AUROC", lambda row: row.auroc, unit="95 % interval", form="{:.3f}"),
         Column("given back", lambda row: row.extracted, unit="95 % interval", form="{:.2%}"),
         *(
-            Column(f"saved over {each['name']}", _saved(each["score"]),
+            Column(f"saved over {each['name']}", partial(_saved, each["score"]),
                    unit="bits a document, 95 % interval", form="{:.2f}")
             for each in facts["references"]
         ),
@@ -122,5 +117,5 @@ def section(rows: Sequence[AtDuplicates], facts: Mapping[str, Any]) -> Section:
     return Section("By number of duplicates", [Text(WORDS), Table(columns=columns, rows=rows)])
 
 
-def _saved(reference: str) -> Any:
-    return lambda row: row.saved_bits[reference]
+def _saved(reference: str, row: AtDuplicates) -> Estimate:
+    return row.saved_bits[reference]

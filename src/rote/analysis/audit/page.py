@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rote.analysis.audit import captions, duplicates, wording
+from rote.analysis.audit import duplicates, wording
 from rote.analysis.audit.figures import BLIND_NAME, aurocs, roc, tradeoff
 from rote.analysis.audit.names import named
 from rote.analysis.audit.verdicts import (
@@ -30,6 +30,7 @@ from rote.auditing.stored import MEMBER, NONMEMBER, StoredAudit
 
 WARNINGS = {LEAKS, CONFOUNDED, REGURGITATES}
 SETS = {MEMBER: "members", NONMEMBER: "non-members"}
+TITLES = {"members": "members", "nonmembers": "non-members"}
 LEFT_OUT = {
     "rows": "lines or rows",
     "empty": "empty",
@@ -38,6 +39,24 @@ LEFT_OUT = {
     "scored": "scored",
     "truncated": "of these, cut to the limit",
 }
+# Captions of tables; those of bits are in HTML.
+SAMPLED = (
+    "Columns n: documents whose rest is among n drawn ones with a chance of one half or more, "
+    "at temperature 1 from the whole vocabulary ((n, p)-discoverable extraction: Hayes et al. "
+    "2024, arXiv 2410.19482), computed from the forward pass, nothing is drawn."
+)
+UNINTENDED = (
+    "How many bits the model saves on a document beyond what the reference knows: "
+    "mem_U(x) = max(0, log<sub>2</sub> p(x | model) - log<sub>2</sub> p(x | reference)), on "
+    "whole documents (Morris et al. 2025, arXiv 2505.24832, section 2). It stays a bound from "
+    "below. What non-members have is skill that the reference lacks: members are to be read "
+    "against them."
+)
+EXPOSURE = (
+    "How far up a canary's secret ranks among all that could stand in its place, "
+    "log<sub>2</sub> |R| - log<sub>2</sub> rank, or among references drawn from them, which "
+    "bounds it (Carlini et al. 2018, arXiv 1802.08232). A guess exposes 1.44 bits."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +126,7 @@ def _cards(
         meaning="can documents it was trained on be told from others?",
         value=membership.verdict,
         unit=f"AUROC {membership.auroc.value:.3f}",
-        lines=_lines([*wording.membership_briefly(membership, facts), *surer[0]]),
+        lines=[*map(Text, [*wording.membership_briefly(membership, facts), *surer[0]])],
         is_warning=membership.verdict in WARNINGS,
     )
     yield Card(
@@ -115,13 +134,9 @@ def _cards(
         meaning="does it give back what it was trained on, word for word?",
         value=regurgitation.verdict,
         unit="" if extraction is None else f"{extraction.train.value:.2%} of members",
-        lines=_lines([*wording.regurgitation_briefly(regurgitation, facts), *surer[1]]),
+        lines=[*map(Text, [*wording.regurgitation_briefly(regurgitation, facts), *surer[1]])],
         is_warning=regurgitation.verdict in WARNINGS,
     )
-
-
-def _lines(sentences: Sequence[str]) -> list[Text]:
-    return [Text(sentence) for sentence in sentences]
 
 
 def _audited(facts: Mapping[str, Any]) -> Section:
@@ -132,10 +147,7 @@ def _audited(facts: Mapping[str, Any]) -> Section:
         Column("model", "name"), *(Column(key, key) for key in ("role", "kind", "parameters")),
         Column("context", "max_length", unit="tokens", missing="no bound"),
     ]  # fmt: skip
-    documents = [
-        {"set": name, **facts[key]}
-        for key, name in (("members", "members"), ("nonmembers", "non-members"))
-    ]
+    documents = [{"set": title, **facts[key]} for key, title in TITLES.items()]
     counts = [
         *(Column(key, key) for key in ("set", "file")),
         *(Column(title, key) for key, title in LEFT_OUT.items()),
@@ -218,7 +230,7 @@ def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:
     rows = [
         {"name": each["name"], "set": title, **each[key]}
         for each in found
-        for key, title in (("members", "members"), ("nonmembers", "non-members"))
+        for key, title in TITLES.items()
     ]
     columns = [
         Column("reference", "name"), Column("set", "set"), Column("documents", "num_documents"),
@@ -227,7 +239,7 @@ def _unintended(found: Sequence[Mapping[str, Any]]) -> Section:
         Column("sum, max code", "max_code_bits", unit="bits", form="{:,.0f}"),
         Column("sum, mixture code", "mixture_code_bits", unit="bits", form="{:,.0f}"),
     ]  # fmt: skip
-    words = Text(captions.UNINTENDED, is_html=True)
+    words = Text(UNINTENDED, is_html=True)
     return Section("Unintended memorisation", [words, Table(columns=columns, rows=rows)])
 
 
@@ -250,7 +262,7 @@ def _extraction(given_back: Regurgitation, facts: Mapping[str, Any]) -> Section:
     ]  # fmt: skip
     blocks: list[Block] = [
         Text(wording.extraction_words(extraction, facts)),
-        Table(columns=columns, rows=list(SETS)), Text(captions.SAMPLED),
+        Table(columns=columns, rows=list(SETS)), Text(SAMPLED),
     ]  # fmt: skip
     if extraction.train.successes:
         blocks.append(Text(wording.eidetic(given_back, extraction.train.successes)))
@@ -273,7 +285,7 @@ def _exposure(planted: Planted) -> Section:
     ]  # fmt: skip
     rows = list(planted.at_repeats)
     holds, words = wording.controls(planted)
-    table, text = Table(columns=columns, rows=rows), Text(captions.EXPOSURE, is_html=True)
+    table, text = Table(columns=columns, rows=rows), Text(EXPOSURE, is_html=True)
     return Section("Exposure", [text, table, Text(words, is_warning=not holds)])
 
 

@@ -93,11 +93,8 @@ def _numbers(found: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
             "excess": extraction and extraction.excess.value,
             "excess_interval": extraction and extraction.excess.interval,
             "discoverable": [
-                {
-                    "samples": number,
-                    **{document_set: _rate(rate) for document_set, rate in document_sets.items()},
-                }
-                for number, document_sets in regurgitation.discoverable.items()
+                {"samples": number, **{name: _rate(rate) for name, rate in sets.items()}}
+                for number, sets in regurgitation.discoverable.items()
             ],
             "eidetic": {str(k): count for k, count in regurgitation.eidetic.items()},
             "documents_to_bound": to_bound(),

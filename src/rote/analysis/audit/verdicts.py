@@ -34,6 +34,7 @@ from rote.analysis.quantities.privacy import PrivacyBounds, privacy_bounds
 from rote.analysis.quantities.roc import auroc, score_interval
 from rote.analysis.quantities.unintended import max_code_bits, mean_max_code, mixture_code_bits
 from rote.auditing.stored import MEMBER, NONMEMBER, REFERENCE_PREFIX, SCORE_PREFIX, StoredAudit
+from rote.core.arrays import Floats
 
 LEAKS, NO_EVIDENCE, CONFOUNDED = "leaks", "no evidence", "confounded"
 CHANCE = 0.5
@@ -46,7 +47,6 @@ FEW = 30  # documents of each set
 REGURGITATES, NOT_MEASURED = "regurgitates", "not measured"
 EIDETIC = (1, 10, 100)  # most documents that hold an extracted suffix
 
-Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]  # members, non-members
 
 
@@ -119,9 +119,7 @@ def auroc_difference(first: Pair, second: Pair, *, seed: int) -> Estimate:
     generator = np.random.default_rng(seed)
     differences = []
     for _ in range(NUM_RESAMPLES):
-        drawn = [
-            generator.integers(len(document_set), size=len(document_set)) for document_set in first
-        ]
+        drawn = [generator.integers(number, size=number) for number in map(len, first)]
         differences.append(auroc(*_part(first, drawn)) - auroc(*_part(second, drawn)))
     independent = difference(*map(_by_itself, (first, second)))
     return bootstrap(

@@ -135,9 +135,7 @@ def not_tried(given_back: Regurgitation, facts: Mapping[str, Any]) -> str:
     """Explain why there is no rate of extraction."""
     if "extraction" in facts["skipped"]:
         return str(facts["skipped"]["extraction"])
-    empty = next(
-        document_set for document_set, number in given_back.num_tried.items() if not number
-    )
+    empty = next(name for name, number in given_back.num_tried.items() if not number)
     set_name = "member" if empty == MEMBER else "non-member"
     return f"no {set_name} has {_asked(facts)} tokens"
 
@@ -190,7 +188,7 @@ def surer_of_membership(found: MembershipVerdict) -> list[str]:
     narrow = to_narrow(found.auroc, found.num_members)
     sentences = [
         f"An AUROC known to within {NARROW} takes about {_rounded(narrow)} documents a side "
-        f"({2 * found.num_members:,} were judged and calibrated on)."
+        f"({found.blind.num_members:,} were judged and calibrated on)."
     ]
     exclude = to_exclude_chance(found.auroc, found.num_members)
     if found.verdict == NO_EVIDENCE and exclude is not None:

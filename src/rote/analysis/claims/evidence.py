@@ -6,7 +6,7 @@ converged, has no upper end, so that it can exceed a bound but not stay below on
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from rote.io.shapes import (
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "does not hold", "not decided", "not tested"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
+DECIDED = (HOLDS, FAILS)
 REMEDY = "rote report writes it anew"
 MANIFEST = keyed({"numbers": mapped(anything)})
 
@@ -92,9 +93,14 @@ class JudgedClaim:
     def settings(self) -> str:
         """The settings whose evidence gives the verdict; "" without any."""
         for settings in (PRINTED, SMALLER):
-            if self._verdict_at(settings) in (HOLDS, FAILS):
+            if self._verdict_at(settings) in DECIDED:
                 return settings
         return self.evidence[0].settings if self.evidence else ""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is decided, but not at the printed settings."""
+        return self.verdict in DECIDED and self.settings != PRINTED
 
     @property
     def verdict(self) -> str:
@@ -104,11 +110,10 @@ class JudgedClaim:
     @property
     def deciding(self) -> ClaimTest | None:
         """The test that would decide more: at the printed settings if there is one."""
-        if self.settings == PRINTED and self.verdict in (HOLDS, FAILS):
+        if self.verdict in DECIDED and not self.is_small:
             return None
         tests = sorted(self.claim.tests, key=lambda each: each.settings != PRINTED)
-        decided = self.verdict in (HOLDS, FAILS)
-        return next((each for each in tests if not decided or each.settings == PRINTED), None)
+        return next((each for each in tests if not self.is_small or each.settings == PRINTED), None)
 
     def _verdict_at(self, settings: str) -> str:
         verdicts = {each.verdict for each in self.evidence if each.settings == settings}
@@ -129,7 +134,12 @@ def judge(
         try:
             found = list(_numbers(test, reports))
         except FileNotFoundError:
-            found = [each for each in earlier if _is_of(each, test)]
+            found = [
+                each
+                for each in earlier
+                if (each.report, each.path) == (test.folder, test.value)
+                and fnmatchcase(each.number, test.number)
+            ]
         except Damaged as error:
             damaged.append(str(error))
             continue
@@ -142,20 +152,10 @@ def judge(
     return JudgedClaim(claim=claim, evidence=evidence)
 
 
-def measured_json(measured: Measured) -> dict[str, Any]:
-    """Return what `measured_of` reads."""
-    return asdict(measured)
-
-
 def measured_of(content: Mapping[str, Any]) -> Measured:
     """Build from JSON of the shape `MEASURED`."""
     interval = content["interval"]
     return Measured(**{**content, "interval": tuple(interval) if interval else None})
-
-
-def _is_of(measured: Measured, test: ClaimTest) -> bool:
-    same = (measured.report, measured.path) == (test.folder, test.value)
-    return same and fnmatchcase(measured.number, test.number)
 
 
 def _numbers(test: ClaimTest, reports: Path) -> Iterator[Measured]:
@@ -199,24 +199,18 @@ def _interval(entry: Any, test: ClaimTest) -> Interval | None:
 def _verdicts(test: ClaimTest, found: Sequence[Measured]) -> list[str]:
     rule, bound = next(iter(test.rule.items()))
     if rule == "says":
-        return [_says(each.value, bound) for each in found]
+        verdicts = {None: UNDECIDED, UNDECIDED: UNDECIDED, bound: HOLDS}
+        return [verdicts.get(each.value, FAILS) for each in found]
     if rule == "alike":
         return [_alike([each.ends for each in found], bound)] * len(found)
     return [_judged(rule, bound, each.ends) for each in found]
 
 
-def _says(value: Any, wanted: str) -> str:
-    if value == wanted:
-        return HOLDS
-    return UNDECIDED if value in (None, UNDECIDED) else FAILS
-
-
 def _judged(rule: str, bound: Any, ends: Interval | None) -> str:
     if ends is None:
         return UNDECIDED
-    least, most = bound if rule == "within" else (bound, bound)
-    least = -math.inf if rule == "below" else least
-    most = math.inf if rule == "above" else most
+    ranges = {"above": (bound, math.inf), "below": (-math.inf, bound), "within": bound}
+    least, most = ranges[rule]
     if least <= ends[0] and ends[1] <= most:
         return HOLDS
     return FAILS if ends[1] < least or ends[0] > most else UNDECIDED

@@ -1,14 +1,16 @@
 """Write judged claims as a page, as Markdown and as JSON."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from rote.analysis.claims.claim import PRINTED, TOPICS
+from rote.analysis.claims.claim import PRINTED, TEXTS, TOPICS
 from rote.analysis.claims.evidence import (
+    DECIDED,
     FAILS,
     HOLDS,
     MEASURED,
@@ -18,12 +20,11 @@ from rote.analysis.claims.evidence import (
     Evidence,
     JudgedClaim,
     Measured,
-    measured_json,
     measured_of,
 )
 from rote.analysis.estimate import number, plural, span, typeset
 from rote.analysis.page import Card, Content, Section, Text
-from rote.analysis.table import Cell, Column, Table, warning
+from rote.analysis.table import Cell, Column, Table
 from rote.io.read import read_json
 from rote.io.shapes import keyed, listed, whole
 
@@ -58,16 +59,11 @@ def read_earlier(path: Path) -> list[Measured]:
 
 def scorecard(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> Content:
     """Return the page's content; ``bills`` says what a sweep costs, by its name."""
-    counts = Counter(each.verdict for each in judged)
     return Content(
         headlines=(summary(judged),),
         setting=f"{plural(len(judged), 'claim')} of the literature, by topic.",
-        cards=tuple(_card(verdict, judged, counts[verdict]) for verdict in VERDICTS),
-        sections=tuple(
-            Section(topic.capitalize(), [_table(of_topic, bills)])
-            for topic in TOPICS
-            if (of_topic := [each for each in judged if each.claim.topic == topic])
-        ),
+        cards=tuple(_card(verdict, judged) for verdict in VERDICTS),
+        sections=tuple(Section(topic, [table]) for topic, table in _by_topic(judged, bills)),
         numbers={},
         table=pl.DataFrame(),
         lead=Text(NOTE),
@@ -77,9 +73,9 @@ def scorecard(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> Conten
 def summary(judged: Sequence[JudgedClaim]) -> str:
     """Return the counts in one line."""
     counts = Counter(each.verdict for each in judged)
-    small = [each for each in judged if each.verdict == HOLDS and each.settings != PRINTED]
+    num_small = sum(each.is_small for each in judged if each.verdict == HOLDS)
     return (
-        f"{plural(len(judged), 'claim')}: {counts[HOLDS]} hold ({len(small)} of them as a "
+        f"{plural(len(judged), 'claim')}: {counts[HOLDS]} hold ({num_small} of them as a "
         f"{SMALL_SCALE}), {counts[FAILS]} do not, {counts[UNDECIDED]} are not decided, "
         f"{counts[UNTESTED]} are not tested"
     )
@@ -88,12 +84,8 @@ def summary(judged: Sequence[JudgedClaim]) -> str:
 def markdown(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> str:
     """Return the same tables in Markdown."""
     lines = [f"{summary(judged)}.", "", NOTE, ""]
-    for topic in TOPICS:
-        of_topic = [each for each in judged if each.claim.topic == topic]
-        if not of_topic:
-            continue
-        table = _table(of_topic, bills)
-        lines += [f"## {topic.capitalize()}", ""]
+    for topic, table in _by_topic(judged, bills):
+        lines += [f"## {topic}", ""]
         lines.append(f"| {' | '.join(column.title for column in table.columns)} |")
         lines.append("|---" * len(table.columns) + "|")
         lines += [f"| {' | '.join(_markdown(cell) for cell in row)} |" for row in table.cells]
@@ -103,27 +95,16 @@ def markdown(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> str:
 
 def scorecard_json(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> dict[str, Any]:
     """Return all that the page says; `read_earlier` reads its numbers."""
+    counts = Counter(each.verdict for each in judged)
     return {
         "version": VERSION,
-        "summary": {verdict: _num(judged, verdict) for verdict in VERDICTS},
+        "summary": {verdict: counts[verdict] for verdict in VERDICTS},
         "claims": [
             {
-                "name": each.claim.name,
-                "topic": each.claim.topic,
-                "says": each.claim.says,
-                "source": each.claim.source,
-                "printed": each.claim.printed,
-                "about": each.claim.about,
+                **{key: getattr(each.claim, key) for key in ("name", *TEXTS)},
                 "verdict": each.verdict,
                 "settings": each.settings,
-                "evidence": [
-                    {
-                        "measured": measured_json(one.measured),
-                        "settings": one.settings,
-                        "verdict": one.verdict,
-                    }
-                    for one in each.evidence
-                ],
+                "evidence": [asdict(one) for one in each.evidence],
                 "command": command(each),
                 "cost": bills.get(_sweep(each)),
             }
@@ -141,36 +122,35 @@ def command(judged: JudgedClaim) -> str | None:
     return f"rote sweep {test.sweep}; rote report {test.sweep}{f' --kind {kind}' if kind else ''}"
 
 
-def _num(judged: Sequence[JudgedClaim], verdict: str) -> int:
-    return sum(each.verdict == verdict for each in judged)
-
-
 def _sweep(judged: JudgedClaim) -> str:
     return judged.deciding.sweep if judged.deciding else ""
 
 
-def _card(verdict: str, judged: Sequence[JudgedClaim], count: int) -> Card:
-    printed = [each for each in judged if each.verdict == verdict and each.settings == PRINTED]
-    decided = verdict in (HOLDS, FAILS)
-    lines = [Text(f"{len(printed)} at the printed settings")] if decided else []
+def _card(verdict: str, judged: Sequence[JudgedClaim]) -> Card:
+    found = [each for each in judged if each.verdict == verdict]
+    num_printed = sum(each.settings == PRINTED for each in found)
+    lines = [Text(f"{num_printed} at the printed settings")] if verdict in DECIDED else []
     return Card(
-        title=verdict.capitalize(), meaning=MEANINGS[verdict], value=str(count), lines=lines,
-        is_warning=verdict == FAILS and count > 0,
+        title=verdict.capitalize(), meaning=MEANINGS[verdict], value=str(len(found)), lines=lines,
+        is_warning=verdict == FAILS and bool(found),
     )  # fmt: skip
 
 
-def _table(judged: Sequence[JudgedClaim], bills: Mapping[str, str]) -> Table:
-    return Table(
-        columns=(
-            Column("claim", lambda each: Cell(text=each.claim.says, below=each.claim.source)),
-            Column("verdict", _verdict_cell),
-            Column("printed", lambda each: Cell(text=each.claim.printed, below=each.claim.about)),
-            Column("measured here", _measured_cell),
-            Column("would decide more", lambda each: _command_cell(each, bills)),
-        ),
-        rows=judged,
-        is_prose=True,
-    )
+def _by_topic(
+    judged: Sequence[JudgedClaim], bills: Mapping[str, str]
+) -> Iterator[tuple[str, Table]]:
+    """Yield the title and the table of each topic that has claims."""
+    columns = (
+        Column("claim", lambda each: (each.claim.says, each.claim.source)),
+        Column("verdict", _verdict_cell),
+        Column("printed", lambda each: (each.claim.printed, each.claim.about)),
+        Column("measured here", _measured_cell),
+        Column("would decide more", lambda each: (command(each) or "", bills.get(_sweep(each), "")),
+               is_code=True),
+    )  # fmt: skip
+    for topic in TOPICS:
+        if rows := [each for each in judged if each.claim.topic == topic]:
+            yield topic.capitalize(), Table(columns=columns, rows=rows, is_prose=True)
 
 
 def _measured_cell(judged: JudgedClaim) -> Cell:
@@ -195,37 +175,23 @@ def _words(evidence: Evidence) -> str:
 def _origin(shown: Sequence[Evidence]) -> str:
     """Return sweeps, runs, convergence, commits and day behind the numbers."""
     by_report = {each.measured.report: each.measured for each in shown}
-    return "; ".join(
-        ", ".join(filter(None, (name, _converged(one), _commits(one), one.trained_until)))
-        for name, one in by_report.items()
-    )
+    return "; ".join(", ".join(_history(one)) for one in by_report.values())
 
 
-def _converged(measured: Measured) -> str:
-    if len(measured.runs_converged) != 2:
-        return ""
-    converged, runs = measured.runs_converged
-    if runs == 0:
-        return "a set number of steps"
-    return f"{converged} of {runs} runs converged"
-
-
-def _commits(measured: Measured) -> str:
-    if not measured.commits:
-        return ""
-    return f"commit {', '.join(each[:7] for each in measured.commits)}"
+def _history(measured: Measured) -> Iterator[str]:
+    yield measured.report
+    if len(measured.runs_converged) == 2:
+        converged, tested = measured.runs_converged
+        yield f"{converged} of {tested} runs converged" if tested else "a set number of steps"
+    if measured.commits:
+        yield f"commit {', '.join(each[:7] for each in measured.commits)}"
+    if measured.trained_until:
+        yield measured.trained_until
 
 
 def _verdict_cell(judged: JudgedClaim) -> Cell:
-    is_small = judged.verdict in (HOLDS, FAILS) and judged.settings != PRINTED
-    below = SMALL_SCALE if is_small else ""
-    if judged.verdict == FAILS:
-        return warning(judged.verdict, below)
-    return Cell(text=judged.verdict, below=below)
-
-
-def _command_cell(judged: JudgedClaim, bills: Mapping[str, str]) -> Cell:
-    return Cell(text=command(judged) or "", below=bills.get(_sweep(judged), ""), is_code=True)
+    below = SMALL_SCALE if judged.is_small else ""
+    return Cell(text=judged.verdict, below=below, is_warning=judged.verdict == FAILS)
 
 
 def _markdown(cell: Cell) -> str:

@@ -52,9 +52,7 @@ class Limit:
     gain_bits: float  # between the largest budget and the limit
 
     def predict(self, budget_ratios: Floats) -> Floats:
-        """Return the bits at budgets given over the curve's largest, for an unlimited budget's
-        limit.
-        """
+        """Return the bits at budgets over the curve's largest; of an unlimited budget's limit."""
         return self.bits - self.gain_bits * budget_ratios**-self.exponent
 
 
@@ -72,7 +70,7 @@ def fit_limits(curves: Sequence[BudgetCurve], *, at_budget: float = inf) -> list
         reason = f"a limit takes {FEWEST_BUDGETS} budgets"
     elif degrees < FEWEST_DEGREES:
         reason = f"no interval: {num_bits} measurements of {num_unknowns} unknowns"
-    elif not family.grows:
+    elif family.misfit(EXPONENTS).min() >= sum(each.flat_misfit for each in family.curves):
         reason = "the bits do not grow with the budget"
     else:
         exponent, least = family.best()
@@ -143,11 +141,11 @@ class _Scaled:
         x_En = self.x_En(exponents)
         turn_E = (x_En @ self.bits) / x_En.sum(axis=1)
         limit_E, _, misfit_E, steepness_E = self.line(exponents)
+        mean = self.bits.mean()
         with np.errstate(invalid="ignore"):
             reach_E = np.sqrt((most_E - misfit_E) / steepness_E)
             flat_E = np.sqrt((most_E - self.flat_misfit) / len(self.bits))
         low_E, high_E = limit_E - reach_E, limit_E + reach_E
-        mean = self.bits.mean()
         low_E = np.where(low_E >= turn_E, low_E, mean - flat_E)
         high_E = np.where(high_E >= turn_E, high_E, mean + flat_E)
         return low_E, high_E
@@ -164,11 +162,6 @@ class _Family:
 
     curves: Sequence[_Scaled]
 
-    @property
-    def grows(self) -> bool:
-        """Whether any exponent fits better than no growth at all."""
-        return bool(self.misfit(EXPONENTS).min() < sum(each.flat_misfit for each in self.curves))
-
     def misfit(self, exponents: Floats) -> Floats:
         """Return the squared residuals summed over all curves, [E]."""
         return np.sum([each.misfit(exponents) for each in self.curves], axis=0)
@@ -183,9 +176,7 @@ class _Family:
         return float(grid[misfit.argmin()]), max(float(misfit.min()), ROUNDING**2)
 
     def kept(self, exponent: float, most: float) -> Floats:
-        """Return a dense grid of exponents with squared residuals within ``most``, and
-        ``exponent``.
-        """
+        """Return a dense grid of exponents with squared residuals within ``most``."""
         grid = np.sort([*EXPONENTS, exponent])
         for _ in range(ZOOMS):
             within = np.flatnonzero((self.misfit(grid) <= most) | (grid == exponent))

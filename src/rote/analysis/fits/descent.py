@@ -106,9 +106,7 @@ def _resampled_means(points: Sequence[GridPoint]) -> Floats:
 
 
 def _top(log_ratios: Floats, losses: Floats) -> float:
-    """Return the top of the parabola through the highest point and its neighbours, or the highest
-    end.
-    """
+    """Return the top of the parabola through the highest point and its neighbours, or that end."""
     highest = int(losses.argmax())
     centre = float(log_ratios[highest])
     if highest in (0, len(losses) - 1):

@@ -25,14 +25,12 @@ from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds, student_interval
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from rote.analysis.fits.uncertainty import Ints
+from rote.core.arrays import Floats
 
 FEWEST_BINS = 3  # a start, the rate, and one to check the fit
 # Rates tried first, times the oldest age or its logarithm. Bits may also grow.
@@ -112,9 +110,9 @@ def forgetting(runs: Sequence[Retention]) -> Forgetting:
     """
     if not runs:
         raise ValueError("no run whose sequences were looked at after they were last shown")
-    ends_K2 = np.array([run.ends_N2.mean(axis=0) for run in runs])
-    if len(runs) == 1:
-        ends_K2 = runs[0].ends_N2
+    ends_K2 = runs[0].ends_N2
+    if len(runs) > 1:
+        ends_K2 = np.array([run.ends_N2.mean(axis=0) for run in runs])
     acquired, retained, lost = map(mean_over_seeds, (*ends_K2.T, ends_K2 @ [1, -1]))
     found = partial(Forgetting, acquired_bits=acquired, retained_bits=retained, lost_bits=lost)
     if min(run.bins.height for run in runs) < FEWEST_BINS:
@@ -153,12 +151,11 @@ def half_life_steps(form: str, rate: float) -> float:
 
 def _half_life(runs: Sequence[Retention], form: str, rate: float) -> tuple[Estimate | None, str]:
     """Return the half-life in steps, or None and why."""
-    number, of = len(runs), "runs"
-    left_out = [[*runs[:place], *runs[place + 1 :]] for place in range(number)]
-    if number == 1:
-        number, of = len(runs[0].starts_N), "sequences"
-        left_out = [[runs[0].without(place)] for place in range(number)]
-    if number == 1:
+    of, left_out = "runs", [[*runs[:place], *runs[place + 1 :]] for place in range(len(runs))]
+    if len(runs) == 1:
+        of, (run,) = "sequences", runs
+        left_out = [[run.without(place)] for place in range(len(run.starts_N))]
+    if (number := len(left_out)) == 1:
         return None, "one sequence of one run: no interval"
     left_K = np.array([_rate(kept, form) for kept in left_out])
     interval = student_interval(number * rate - (number - 1) * left_K)

@@ -6,6 +6,7 @@
 exposure, 0 and 1 for an extracted share. The form is ours; no such curve has been published.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,6 @@ def fit_leak_curve(
     chance: float,
     most: float,
     num_resamples: int = 200,
-    seed: int = 0,
 ) -> FittedLeakCurve:
     """Fit the curve to all runs; each run is a point and each size a cluster.
 
@@ -81,7 +81,7 @@ def fit_leak_curve(
     fitted = _share(best, log_x)
     wild_RM = wild_noise(
         _design(best, log_x), share - fitted, clusters_of_sizes(sizes), num_draws=num_resamples,
-        seed=seed,
+        seed=0,
     )  # fmt: skip
     found = (best, *(_fit(log_x, fitted + noise_M, best) for noise_M in wild_RM))
     made = [
@@ -95,26 +95,21 @@ def fit_leak_curve(
     )
 
 
-def _share(theta: Floats | tuple[float, float], log_x: Floats) -> Floats:
+def _share(theta: Floats, log_x: Floats) -> Floats:
     return np.asarray(expit(-np.exp(theta[1]) * (log_x - theta[0])))
 
 
-def _design(theta: tuple[float, float], log_x: Floats) -> Floats:
+def _design(theta: Floats, log_x: Floats) -> Floats:
     """Return derivatives of the share by ln middle and ln steepness, [M, 2]; tiny on a cliff."""
     share = _share(theta, log_x)
     fall = np.maximum(share * (1 - share), LEAST_FALL) * np.exp(theta[1])
     return np.column_stack([fall, -fall * (log_x - theta[0])])
 
 
-def _fit(log_x: Floats, share: Floats, start: tuple[float, float]) -> tuple[float, float]:
+def _fit(log_x: Floats, share: Floats, start: Sequence[float] | Floats) -> Floats:
     """Return ln middle and ln steepness, by least squares on the share."""
-    log_middle, log_steepness = least_squares_within(
-        lambda theta: _share(theta, log_x) - share,
-        start,
-        (
-            (log_x.min() - np.log(FARTHEST), log_x.max() + np.log(FARTHEST)),
-            (-5.0, np.log(GREATEST_STEEPNESS)),
-        ),
-        x_scale=(1.0, 0.5),
-    ).tolist()
-    return log_middle, log_steepness
+    middles = log_x.min() - np.log(FARTHEST), log_x.max() + np.log(FARTHEST)
+    bounds = middles, (-5.0, np.log(GREATEST_STEEPNESS))
+    return least_squares_within(
+        lambda theta: _share(theta, log_x) - share, start, bounds, x_scale=(1.0, 0.5)
+    )

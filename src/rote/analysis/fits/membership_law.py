@@ -115,11 +115,8 @@ class MembershipLaw:
         return self.curve.predict(num_samples, size)
 
     def interval(self, num_samples: ArrayLike, size: ArrayLike) -> tuple[Floats, Floats]:
-        """Return the curve's 95 % interval, low and high; single runs scatter about it by
-        ``noise``.
-        """
-        curves = [each.predict(num_samples, size) for each in self.resampled]
-        return band_of(curves)
+        """Return the curve's 95 % interval, low and high; single runs scatter by ``noise``."""
+        return band_of([each.predict(num_samples, size) for each in self.resampled])
 
 
 def fit_membership_law(

@@ -60,9 +60,7 @@ class Knee:
         return share
 
     def slopes(self, ceiling_bits: Floats) -> Floats:
-        """Return derivatives of log B by (log C, log p, f), a row per data set; f's are 0 if f is
-        0.
-        """
+        """Return d log B / d (log C, log p, f), a row per data set; 0 for f if f is 0."""
         log_data, p, f = np.log(ceiling_bits), self.sharpness, self.fall
         share, steps = self.pull(ceiling_bits), self._steps(log_data)
         by_sharpness = (np.logaddexp(0, steps) - share * (steps + _drop(f))) / p

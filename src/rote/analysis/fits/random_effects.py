@@ -74,9 +74,7 @@ def _squares(variance: float, y: Floats, s: Floats) -> float:
 
 
 def _variance(y: Floats, s: Floats, level: float) -> float:
-    """Return the variance at which the falling weighted squares equal ``level``; 0 if they never
-    do.
-    """
+    """Return the variance at which the weighted squares have fallen to ``level``, or 0."""
     if _squares(0.0, y, s) <= level:
         return 0.0
     low, high, unit = 0.0, float((s**2).min()), float((s**2).min())

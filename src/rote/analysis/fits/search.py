@@ -33,7 +33,7 @@ from rote.core.arrays import Floats
 
 def least_squares_within(
     residuals: Callable[[Floats], Floats],
-    start_K: Sequence[float],
+    start_K: Sequence[float] | Floats,
     bounds_K2: Sequence[tuple[float, float]],
     *,
     farthest: float = np.inf,
@@ -78,9 +78,6 @@ def power(scale: ArrayLike, x: ArrayLike, exponent: ArrayLike) -> NDArray[np.flo
     return np.exp(np.asarray(exponent) * (np.log(scale) - np.log(x)))
 
 
-Row = Callable[[Floats, float, float], Floats]
-
-
 def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
     """Return nonnegative factors [J] of least relative residual over M runs, and its square sum."""
     design = design_MJ / observed_M[:, None]
@@ -95,7 +92,7 @@ def factors(design_MJ: Floats, observed_M: Floats) -> tuple[Floats, float]:
 def grid_starts(
     grid: Floats,
     linear: Callable[[float, float], tuple[Floats, Floats, float]],
-    row: Row,
+    row: Callable[[Floats, float, float], Floats],
     *,
     num_starts: int,
 ) -> Floats:

@@ -98,6 +98,7 @@ CAPACITY = Law(
     method="least squares on relative residuals of each size, random-effects mean over sizes",
     curve=Capacity,
     search=_search,
+    is_clustered=False,
     # Means over 16 models; the knee is hard, since the paper states only min(capacity, entropy).
     published={
         "Morris et al. 2025, arXiv 2505.24832, fp32": Capacity(alpha=3.83, p=SHARPNESS[1]),

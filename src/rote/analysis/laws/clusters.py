@@ -20,7 +20,7 @@ FEWEST_BESIDE = 2  # clusters needed beyond the number of constants
 SURE = 0.01  # level of the test, over all kinds of clusters together
 
 
-def grouped(values: Floats, tolerance: float) -> list[Floats]:
+def grouped(values: Floats, tolerance: float) -> list[Ints]:
     """Return the indices of each group: values at most ``tolerance`` (relative) above its first."""
     order = np.argsort(values, kind="stable")
     groups: list[list[int]] = []
@@ -38,7 +38,7 @@ def cluster_numbers(measured: LawData, kind: str) -> Ints:
     numbers = np.zeros(len(measured), dtype=np.int64)
     groups = grouped(_values(measured, kind), TOLERANCE.get(kind, SAME))
     for number, runs in enumerate(groups):
-        numbers[runs.astype(np.int64)] = number
+        numbers[runs] = number
     return numbers
 
 
@@ -64,9 +64,10 @@ def alike(measured: LawData, residuals_M: Floats) -> dict[str, float]:
     One-way analysis of variance of the ranks, with an F test at 1 % over all kinds together. Kinds
     whose clusters are single runs, or all runs together, are skipped.
     """
-    ranks = rankdata(residuals_M)
-    kinds = [kind for kind in CLUSTERS if _has(measured, kind)]
-    found = {}
+    ranks, columns, found = rankdata(residuals_M), set(measured.columns), {}
+    if {"parameters", "tokens"} <= columns:
+        columns.add("flops")
+    kinds = [kind for kind in CLUSTERS if kind in columns]
     for kind in kinds:
         correlation, chance = _within(ranks, cluster_numbers(measured, kind))
         if correlation > 0 and chance < SURE / len(kinds):
@@ -86,11 +87,6 @@ def _within(ranks: Floats, numbers: Ints) -> tuple[float, float]:
         return 1.0, 0.0
     typical = (num_runs - float((sizes**2).sum()) / num_runs) / (num_groups - 1)
     return float((found.statistic - 1) / (found.statistic + typical - 1)), float(found.pvalue)
-
-
-def _has(measured: LawData, kind: str) -> bool:
-    columns = set(measured.columns)
-    return kind in columns or (kind == "flops" and {"parameters", "tokens"} <= columns)
 
 
 def _values(measured: LawData, kind: str) -> Floats:

@@ -48,13 +48,8 @@ class Extraction:
             np.log(np.asarray(each, dtype=np.float64))
             for each in (parameters, tokens, epochs, repeats)
         )
-        log_k = (
-            np.log(self.A)
-            + self.alpha * size
-            + self.gamma * (passes + times)
-            - self.beta * (seen - passes)
-        )
-        return np.exp(-self.X * expit(-log_k))
+        grown = np.log(self.A) + self.alpha * size + self.gamma * (passes + times)  # ln K U^beta
+        return np.exp(-self.X * expit(self.beta * (seen - passes) - grown))
 
 
 def _starts(measured: LawData) -> Floats:

@@ -73,9 +73,7 @@ class Level:
         return float(np.exp(np.log(self.runs["flops"]).mean()))
 
     def best_run(self, chosen: NDArray[np.int64] | slice = slice(None)) -> Minimum | str:
-        """Return the best of the chosen runs if it lies inside the range of sizes, or else the
-        reason.
-        """
+        """Return the best of the chosen runs if it lies inside the range of sizes, or why not."""
         sizes, rows = self.runs["parameters"], np.arange(len(self.runs))[chosen]
         best = rows[self.runs["loss_nats"][rows].argmin()]
         if not sizes.min() < sizes[best] < sizes.max():
@@ -118,10 +116,6 @@ class Level:
         rise, offset = np.polyfit(self.log_sizes_M, np.log(self.runs["tokens"]), 1).tolist()
         return Minimum(self.flops, *np.exp([vertex, rise * vertex + offset]).tolist())
 
-    def redrawn_run(self, generator: np.random.Generator) -> Minimum | str:
-        """Return the best of runs drawn anew from this level."""
-        return self.best_run(generator.choice(len(self.runs), size=len(self.runs)))
-
     def redrawn_vertex(self, generator: np.random.Generator, *, pooled: Floats) -> Minimum | str:
         """Return the vertex after each residual's sign is drawn anew (wild bootstrap, Wu 1986).
 
@@ -145,8 +139,11 @@ def _levels(measured: LawData, tolerance: float) -> list[Level]:
 
 
 def _envelope(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
+    def redraw(level: Level, generator: np.random.Generator) -> Minimum | str:
+        return level.best_run(generator.choice(len(level.runs), size=len(level.runs)))
+
     tried = [(level, level.best_run()) for level in _levels(measured, WIDTH)]
-    return _through(law, measured, tried, Level.redrawn_run, effort)
+    return _through(law, measured, tried, redraw, effort)
 
 
 def _isoflop(law: Law, measured: LawData, effort: FitEffort) -> FittedLaw:
@@ -233,6 +230,7 @@ ISOFLOP = Law(
     method="a parabola of loss in ln N at each level of FLOPs, lines through the minima",
     curve=Frontier,
     search=_isoflop,
+    is_clustered=False,
     needs=("parameters", "tokens", "flops", "loss_nats"),
 )
 ENVELOPE = replace(

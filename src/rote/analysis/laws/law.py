@@ -1,7 +1,7 @@
 """Define a law: its inputs, its output, a curve with constants, and its fit to measured runs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Protocol
@@ -9,10 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rote.analysis.estimate import band_of, interval_of
-
-Floats = NDArray[np.float64]
-Interval = tuple[float, float]
+from rote.analysis.estimate import Interval, band_of, interval_of
+from rote.core.arrays import Floats
 
 COLUMNS = {
     "parameters": "of the model; with or without embeddings, as `RunCount` says",
@@ -119,6 +117,11 @@ class Constant:
     profile_interval: Interval | None = None  # an end that no run bounds is 0 or inf
     bootstrap_interval: Interval | None = None
 
+    @property
+    def interval(self) -> Interval | None:
+        """The interval by bootstrap, or else by profile."""
+        return self.bootstrap_interval or self.profile_interval
+
 
 @dataclass(frozen=True, kw_only=True)
 class Goodness:
@@ -188,6 +191,7 @@ class Law:
     search: Callable[["Law", LawData, FitEffort], FittedLaw]  # ValueError if runs cannot fit it
     only: tuple[str, ...] = ()  # the constants that are fitted; empty means all
     optional: tuple[str, ...] = ()  # columns that are used if present
+    is_clustered: bool = True  # intervals use `FitEffort.clusters`
     runs: RunSelection = RunSelection.ALL
     needs: tuple[str, ...] = ()  # instead of inputs and output, what `columns` returns
     published: Mapping[str, LawCurve] = field(default_factory=dict)  # by source, in its convention
@@ -208,7 +212,12 @@ class Law:
         """Fit the law; raises ValueError for a missing column, or runs that do not identify it."""
         for column in self.columns:
             measured[column]
-        return self.search(self, measured, effort)
+        fitted = self.search(self, measured, effort)
+        if self.is_clustered or not effort.clusters:
+            return fitted
+        kind = effort.clusters.replace("_", " ")
+        unused = f"clusters of equal {kind} are not used: this law resamples in its own way"
+        return replace(fitted, warnings=(*fitted.warnings, unused))
 
     def fitted(
         self,

@@ -68,5 +68,6 @@ MEMBERSHIP = Law(
     method="least squares on F1",
     curve=MembershipCurve,
     search=_search,
+    is_clustered=False,
     published={"Morris et al. 2025, arXiv 2505.24832": PUBLISHED_CURVES[0]},
 )

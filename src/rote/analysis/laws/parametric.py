@@ -61,9 +61,7 @@ class Parametric:
         return self.alpha / (self.alpha + self.beta)
 
     def optimum(self, flops: ArrayLike) -> tuple[Floats, Floats]:
-        """Return parameters and tokens of least loss at C = 6 N D (Hoffmann et al. 2022, equation
-        4).
-        """
+        """Return parameters and tokens of least loss at C = 6 N D (Hoffmann's equation 4)."""
         ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
         product = np.asarray(flops, dtype=np.float64) / FLOPS_PER_PARAMETER_AND_TOKEN
         return ratio * product**self.size_exponent, product**self.data_exponent / ratio

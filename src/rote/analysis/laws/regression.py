@@ -1,18 +1,25 @@
-"""Fit laws by regression, and describe each fit: constants, intervals and warnings."""
+"""Fit laws by regression, and describe each fit: constants, intervals and warnings.
+
+A law may be checked on the runs with the largest value of an input: it is fitted to all others and
+predicts these. A prediction interval joins two uncertainties: each draw is a curve of the bootstrap
+plus residuals of the runs that were fitted. Points of one draw share its curve, so the number of
+points inside the intervals is compared with that of the draws themselves.
+Shapes: R rows, K constants, B draws, M points that are held back.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from rote.analysis.estimate import band_of
+from rote.analysis.estimators import rate
 from rote.analysis.fits.regression import DIFFERENCE, RegressionProblem, solve
 from rote.analysis.fits.search import profile_ends
 from rote.analysis.fits.uncertainty import refits, regression_fit
 from rote.analysis.laws.clusters import required_clusters
 from rote.analysis.laws.diagnostics import LawFit, about_residuals, identification, influence
-from rote.analysis.laws.held_back import check_of_largest
 from rote.analysis.laws.law import (
     COLUMNS,
     RUN,
@@ -29,6 +36,9 @@ from rote.analysis.laws.law import (
 FIRST_STEPS, NUM_FINISHED = 20, 3  # steps from every start, and starts that are finished
 FEWEST_RESIDUALS = 2  # that a bootstrap needs
 TOO_FEW = "the runs leave one residual beside the constants: no bootstrap"
+NEARLY = 1.01  # values within 1 % of the largest count as the largest
+NUM_CHECKED = 200  # resamples of a check
+SURE = 0.01  # share of draws with so few points inside, below which the law is said not to hold
 LEAST_SHARE = 1e-6  # share of the lowest output: a smaller constant E counts as none
 
 
@@ -65,9 +75,7 @@ class Regression:
     held_back: tuple[str, ...] = ()  # inputs: runs with their largest value check the prediction
 
     def __call__(self, law: Law, measured: LawData, effort: FitEffort, *warnings: str) -> FittedLaw:
-        """Fit; raises ValueError for too few runs or clusters, or if no start leads to a finite
-        fit.
-        """
+        """Fit; raises ValueError for too few runs or clusters, or if no start ends finite."""
         self.require(law, measured)
         return self.describe(law, measured, self.best(law, measured), effort, *warnings)
 
@@ -132,9 +140,8 @@ class Regression:
         curve, *resampled = (_curve(law, logs_K) for logs_K in (best_K, *drawn))
         ends_K2 = profile_ends(fit) if effort.profiles else None
         profiles = None if ends_K2 is None else [(a, b) for a, b in np.exp(ends_K2).tolist()]
-        refit = partial(replace(self, held_back=()), law)
         names = self.held_back if drawn.size else ()
-        checks = [check_of_largest(refit, measured, effort, name) for name in names]
+        checks = [self._check_of_largest(law, measured, effort, name) for name in names]
         return law.fitted(
             measured,
             curve,
@@ -154,10 +161,58 @@ class Regression:
                 *influence(fit, ends_K2),
                 *failed(asked - len(resampled), asked),
                 *([TOO_FEW] if asked < effort.num_resamples else []),
-                *(each.warning for each in checks if each.warning),
+                *(warning for _, warning in checks if warning),
             ),
-            checks=tuple(each.sentence for each in checks),
+            checks=tuple(sentence for sentence, _ in checks),
         )
+
+    def _check_of_largest(
+        self, law: Law, measured: LawData, effort: FitEffort, name: str
+    ) -> tuple[str, str]:
+        """Predict the runs with the largest values of an input by a fit to the others.
+
+        Returns the outcome in a sentence, and a warning, which is empty unless it failed.
+        """
+        is_held_back = measured[name] >= measured[name].max() / NEARLY
+        held, others = measured.rows(is_held_back), measured.rows(~is_held_back)
+        what = f"{len(held)} points with the largest {name}, {held[name].max():.4g}"
+        quick = replace(effort, num_resamples=NUM_CHECKED, profiles=False)
+        try:
+            fitted = replace(self, held_back=())(law, others, quick)
+            if not fitted.resampled:
+                raise ValueError(TOO_FEW)
+        except ValueError as error:
+            return f"{what}, cannot be predicted from the others: {error}", ""
+        observed_M = np.log(held[fitted.output])
+        draws_BM = _predicted(fitted, others, held, seed=effort.seed)
+        low_M, high_M = band_of(draws_BM)
+        inside_B = ((low_M <= draws_BM) & (draws_BM <= high_M)).sum(axis=1)
+        inside = rate(int(((low_M <= observed_M) & (observed_M <= high_M)).sum()), len(held))
+        off_M = observed_M - np.log(fitted.predict(*(held[each] for each in fitted.inputs)))
+        sentence = (
+            f"{what}, predicted from the others: {inside.successes} of {inside.trials} lie inside "
+            f"the 95 % prediction intervals ({inside.span('{:.0%}')}); residuals of the logarithm "
+            f"{off_M.mean():+.1%} on average"
+        )
+        if (inside_B <= inside.successes).mean() >= SURE:
+            return sentence, ""
+        return sentence, (
+            f"the law does not hold for the {what}: {inside.successes} lie inside the 95 % "
+            "prediction intervals of a fit to the others"
+        )
+
+
+def _predicted(fitted: FittedLaw, measured: LawData, points: LawData, *, seed: int) -> Floats:
+    """Return draws of ln(output) at the points, [B, M]; ``measured`` are the runs of the fit.
+
+    Residuals are scaled to the noise, since a fit makes them smaller.
+    """
+    inputs, there = ([runs[name] for name in fitted.inputs] for runs in (measured, points))
+    residuals = np.log(measured[fitted.output]) - np.log(fitted.predict(*inputs))
+    scale = np.sqrt(len(measured) / (len(measured) - fitted.goodness.num_constants))
+    curves_BM = np.log([curve.predict(*there) for curve in fitted.resampled])
+    random = np.random.default_rng(seed)
+    return np.asarray(curves_BM + scale * random.choice(residuals, curves_BM.shape))
 
 
 def _curve(law: Law, logs_K: Floats) -> LawCurve:
