@@ -13,6 +13,7 @@ from tests.site.planted import plant, record_of
 
 from rote.analysis.metrics import METRICS
 from rote.analysis.overviews import OVERVIEWS
+from rote.cluster.plan import Plan, Point
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.site.site import build_site
@@ -144,6 +145,19 @@ def test_a_column_has_title_unit_and_form_of_the_registry_and_axes_are_those_of_
     assert data["axes"] == [list(pair) for pair in OVERVIEWS["capacity"].axes]
     assert columns["training.converged"]["words"] == ["no", "yes"]
     assert columns["name"]["words"][0] == "gpt 1x16 N=16 fp32"
+
+
+def test_two_settings_of_one_title_are_told_apart(tmp_path: Path, base: Spec) -> None:
+    points = []
+    for seed in (0, 1):
+        what = {**base.what, "seed": seed, "task": {**base.what["task"], "split": {"seed": seed}}}
+        spec = Spec(what=what, how=base.how)
+        points.append(Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0))
+    plan = Plan(name="splits", question="Why?", report="capacity", points=tuple(points))
+    plan.save(tmp_path)
+    data = taken(build_site(tmp_path).index.parent / "data/sweeps/splits.js")
+    seeds = {each["key"]: each["title"] for each in data["columns"] if each.get("seed")}
+    assert seeds == {"seed": "seed", "task.split.seed": "split.seed"}
 
 
 def test_a_comparison_is_listed_with_what_it_found(site: Path) -> None:

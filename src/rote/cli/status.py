@@ -21,14 +21,12 @@ from rote.cluster.status import (
     Jobs,
     RunState,
     count,
-    label,
     labels,
     log_of,
     states,
     sweep_status,
     tail,
     trained_versions,
-    varying_keys,
 )
 from rote.io.outputs import outputs_folder
 from rote.io.read import Damaged, require_no_damage
@@ -111,10 +109,9 @@ def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
 def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None:
     runs = states(plan, Store(outputs), jobs)
     _warn_if_unknown(console, jobs)
-    keys = varying_keys(plan.specs)
     order = sorted(range(len(runs)), key=lambda index: URGENCY.index(runs[index].state))
     chosen = sorted(order[:SHOWN_RUNS]) if len(runs) > SHOWN_RUNS else range(len(runs))
-    names = [label(plan.points[index].spec, keys) for index in chosen]
+    names = labels(plan.specs, chosen)
     console.print(_table([runs[index] for index in chosen], names))
     if hidden := len(runs) - len(chosen):
         console.print(f"and {hidden:,} more")

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from rote.analysis.metrics import METRICS, derive, metric_of
 from rote.analysis.overviews import overview_of
 from rote.analysis.results import table_of
 from rote.cluster.status import varying_keys
-from rote.config.names import is_seed, setting_words
+from rote.config.names import is_seed, setting_words, short_names
 from rote.core.provenance import code_versions
 from rote.io.read import Damaged, read_bytes
 from rote.ledger.spec import flatten
@@ -118,6 +119,11 @@ def _settings(sweep: SweepEntry) -> tuple[list[Column], dict[str, Any]]:
             shared[key] = values[0]
         elif column := _column(key, "setting", values, is_shown=key in shown):
             columns.append({**column, "seed": True} if is_seed(key) else column)
+    names = short_names(column["key"] for column in columns)
+    titles = Counter(column["title"] for column in columns)
+    for column in columns:
+        if titles[column["title"]] > 1:
+            column["title"] = names[column["key"]]
     return columns, shared
 
 

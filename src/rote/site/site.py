@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rote.cluster.plan import Point
-from rote.cluster.status import RunState, label, varying_keys
+from rote.cluster.status import RunState, labels
 from rote.config.names import run_name
 from rote.core.progress import Progress, no_progress, with_progress
 from rote.io.read import Damaged, is_regular, read_inside, read_json, require_inside
@@ -161,27 +161,25 @@ def live_index(site: Site) -> dict[str, Any]:
 def live_sweep(site: Site, name: str) -> dict[str, Any]:
     """Return counts, states of unfinished runs, and a digest that changes with finished runs."""
     now = site.sweeps[name]
-    keys = varying_keys(now.plan.specs) if any(run.state == "running" for run in now.runs) else []
+    running = [place for place, run in enumerate(now.runs) if run.state == "running"]
+    names = labels(now.plan.specs, running) if running else []
     return {
         "counts": counts(now),
         "queue_is_known": now.queue_is_known,
         "done": site.stamp(name, only_done=True),
         "states": [[run.run_id, run.state, run.step] for run in now.runs if run.state not in STILL],
         "moving": [
-            {
-                **_moving(run),
-                "name": run_name(flatten(point.spec.what), run.run_id),
-                "label": label(point.spec, keys),
-            }
-            for point, run in zip(now.plan.points, now.runs, strict=True)
-            if run.state == "running"
+            _moving(now.runs[place], now.plan.points[place], label)
+            for place, label in zip(running, names, strict=True)
         ],
     }
 
 
-def _moving(run: RunState) -> dict[str, Any]:
+def _moving(run: RunState, point: Point, label: str) -> dict[str, Any]:
     return {
         "id": run.run_id,
+        "name": run_name(flatten(point.spec.what), run.run_id),
+        "label": label,
         "step": run.step,
         "max_steps": run.max_steps,
         "progress": run.progress_text,
