@@ -49,11 +49,11 @@ def test_tables_and_curves_from_offline_logs_equal_those_from_disk(
 
 def test_records_circumstances_and_curves_come_back_one_by_one(swept: Swept) -> None:
     runs = read_back(f"wandb-offline:{swept.outputs}", "tiny", None)
-    assert {run.run_id for run in runs} == set(swept.plan.run_ids)
+    assert {run.record.run_id for run in runs} == set(swept.plan.run_ids)
     for run in runs:
-        folder = swept.store.run(run.run_id)
-        assert run.finished.record == folder.record()
-        assert run.finished.circumstances == folder.circumstances()
+        folder = swept.store.run(run.record.run_id)
+        assert run.record == folder.record()
+        assert run.circumstances == folder.circumstances()
         on_disk = folder.curve()
         assert run.curve == on_disk
         assert [list(map(type, row.values())) for row in run.curve] == [

@@ -58,16 +58,14 @@ def collect(
         if from_:  # the runs of the plan, in its order; without a plan those of the group
             from rote.tracking.reading import read_back
 
-            read = read_back(from_, name, plan.run_ids if plan else None, progress)
-            if not read:
+            runs = read_back(from_, name, plan.run_ids if plan else None, progress)
+            if not runs:
                 raise ValueError(f"{from_} holds no finished run of {name!r}")
-            table = collected([each.finished for each in read], plan)
-            curves = {each.run_id: each.curve for each in read}
         else:
             assert plan is not None  # without a source the plan was loaded above
             runs, damaged = sound_runs(plan, Store(outputs), progress)
-            table = collected(runs, plan)
-            curves = {each.record.run_id: each.curve for each in runs}
+        table = collected(runs, plan)
+        curves = {run.record.run_id: run.curve for run in runs}
     names = [f"table.{form}", f"curves.{form}"] if form else list(COLLECTED)
     for file in names:
         write_frame(table if file.startswith("table") else curves_table(curves), folder / file)

@@ -155,7 +155,8 @@ def print_logs(run_id: str, num_lines: int) -> int:
     console = screen()
     try:
         if attempt := last_attempt(run):
-            _print_log(console, Path(attempt["log"]), num_lines, outputs)
+            path = Path(attempt["log"])
+            _print_log(console, path, tail(path, num_lines, outputs))
     finally:
         if failure := run.failure():
             console.print(f"failed: {failure['reason']}", style="red", soft_wrap=True)
@@ -163,11 +164,10 @@ def print_logs(run_id: str, num_lines: int) -> int:
     return 0
 
 
-def _print_log(console: Console, path: Path, num_lines: int, outputs: Path) -> None:
-    lines = tail(path, num_lines, outputs)
+def _print_log(console: Console, path: Path, lines: Sequence[str], style: str = "") -> None:
     console.print(str(path), soft_wrap=True)
     for line in lines:
-        console.print(f"  {line}", soft_wrap=True)
+        console.print(f"  {line}", style=style, soft_wrap=True)
 
 
 def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> None:
@@ -225,13 +225,11 @@ def _print_last_lines(
     lost = {run.run_id for run in runs if run.state == "lost"}
     logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
     for path in sorted(logs):
-        console.print(str(path), soft_wrap=True)
         try:
             lines = tail(path, LINES_OF_A_LOG, outputs)
         except Damaged as error:
             lines = [str(error)]
-        for line in lines:
-            console.print(f"  {line}", style="red", soft_wrap=True)
+        _print_log(console, path, lines, "red")
 
 
 def _print_held(console: Console, jobs: Jobs) -> None:

@@ -91,7 +91,8 @@ class Composer:
         if text not in self._read:
             (override,) = parse([text])
             _require_one_value(override)
-            group, is_choice = override.key_or_group, self.is_choice(override)
+            group = override.key_or_group
+            is_choice = self.is_group(group)
             own = own_contents(group, override.value()) if is_choice else []
             self._read[text] = _Line(override, is_choice, own)
         return self._read[text]
@@ -110,10 +111,6 @@ class Composer:
                 self._check_setting(composed, override)
                 self._checked.add(checked)
         return composed.config(settings)
-
-    def is_choice(self, override: Override) -> bool:
-        """Return whether the override chooses a file of a group rather than sets a value."""
-        return self.is_group(override.key_or_group)
 
     def is_group(self, key: str) -> bool:
         """Return whether ``key`` is chosen from files, as ``optim`` is."""

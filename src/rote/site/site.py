@@ -6,6 +6,7 @@ are made and written, each atomically.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -66,15 +67,15 @@ class Site:
             "assets/plotly.min.js": html.plotly,
         }
         for name in html.assets():
-            made[f"assets/{name}"] = lambda name=name: html.asset(name)  # type: ignore[misc]
+            made[f"assets/{name}"] = partial(html.asset, name)
         for name in self.sweeps:
             made |= self._of_sweep(name)
         for one in self.documents:
-            made[one.address] = lambda one=one: self._document(one)  # type: ignore[misc]
+            made[one.address] = partial(self._document, one)
             for path in one.figures:
-                made[one.address_of(path)] = lambda path=path: self._read(path)  # type: ignore[misc]
+                made[one.address_of(path)] = partial(self._read, path)
         for chunk in self.chunks:
-            made[f"data/runs/{chunk}.js"] = lambda chunk=chunk: self._chunk(chunk)  # type: ignore[misc]
+            made[f"data/runs/{chunk}.js"] = partial(self._chunk, chunk)
         return made
 
     def run_data(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -134,8 +135,7 @@ class Site:
         return read_inside(self.catalogue.outputs, path)
 
     def _chunk(self, chunk: str) -> bytes:
-        chosen = self.chunks[chunk]
-        return script(f"runs/{chunk}", self.run_data(chosen))
+        return script(f"runs/{chunk}", self.run_data(self.chunks[chunk]))
 
     def _report_table(self, name: str) -> Path:
         return self.catalogue.outputs / "reports" / name / "table.parquet"
@@ -151,11 +151,6 @@ def _digest(words: list[str]) -> str:
 
 
 STILL = ("done", "waiting")  # states that do not change within a second
-
-
-def live_index(site: Site) -> dict[str, Any]:
-    """Return the four counts of every sweep."""
-    return {name: counts(sweep) for name, sweep in site.sweeps.items()}
 
 
 def live_sweep(site: Site, name: str) -> dict[str, Any]:

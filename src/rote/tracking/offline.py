@@ -71,11 +71,6 @@ def run_id_of(path: Path) -> str:
     return ""
 
 
-def history(path: Path) -> list[dict[str, Any]]:
-    """Return every logged row in order; raises ValueError for another kind of file."""
-    return read_log(path).rows
-
-
 def is_complete(path: Path) -> bool:
     """Return whether the log holds its run's exit: no more rows will follow."""
     last = None
