@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from rote.cli.main import main
 from rote.config.compose import Composer
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
@@ -28,6 +29,7 @@ TINY = (
 )
 
 MakeSpec = Callable[..., Spec]
+Refused = Callable[..., str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,6 +68,27 @@ def tiny() -> MakeSpec:
         return Spec.from_config(COMPOSER.config([*TINY, *overrides]))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def base() -> Spec:
+    """A tiny spec that planted runs are variations of."""
+    return Spec.from_config(COMPOSER.config(list(TINY)))
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """The one line that a command says before it ends with 2; it prints nothing else."""
+
+    def call(*words: str) -> str:
+        capsys.readouterr()
+        code = main(words)
+        said = capsys.readouterr()
+        assert (code, said.out) == (2, ""), said
+        assert said.err.startswith("rote: ") and said.err.count("\n") == 1, said.err
+        return said.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

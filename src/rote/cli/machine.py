@@ -58,9 +58,9 @@ def _check_outputs(*, as_json: bool) -> int:
         print_json({"outputs": str(outputs), "damaged": damaged})
     console = screen()
     for line in damaged:
-        console.print(line, style="yellow", soft_wrap=True)
+        console.say(line, style="yellow")
     result = f"{len(damaged)} damaged" if damaged else "every file that was read is sound"
-    console.print(f"{outputs}: {result}", soft_wrap=True)
+    console.say(f"{outputs}: {result}")
     return int(bool(damaged))
 
 

@@ -7,12 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from rote.cli.progress import steps_of
-from rote.cli.screen import print_json, screen
+from rote.cli.screen import Screen, print_json, screen
 from rote.cluster.limits import reached
 from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
@@ -67,7 +66,7 @@ def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
         console.print(_sweeps(plans, Store(outputs), jobs))
         _print_held(console, jobs)
     else:
-        console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
+        console.say(f"no sweep has been launched in {outputs}")
     require_no_damage([*damaged, *jobs.damaged])
     return 0
 
@@ -106,7 +105,7 @@ def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
     return table
 
 
-def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None:
+def _print_runs(console: Screen, plan: Plan, outputs: Path, jobs: Jobs) -> None:
     runs = states(plan, Store(outputs), jobs)
     _warn_if_unknown(console, jobs)
     order = sorted(range(len(runs)), key=lambda index: URGENCY.index(runs[index].state))
@@ -119,11 +118,11 @@ def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None
     _print_held(console, jobs)
     console.print(f"{plan.name}: {_tally(count(runs))}")
     if versions := trained_versions(plan, Store(outputs)):
-        console.print(versions, style="yellow", soft_wrap=True)
+        console.say(versions, style="yellow")
     _print_stop(console, plan, outputs)
 
 
-def _print_stop(console: Console, plan: Plan, outputs: Path) -> None:
+def _print_stop(console: Screen, plan: Plan, outputs: Path) -> None:
     """Print which limit of the sweep is reached, if one is."""
     if reason := reached(sweep_folder(outputs, plan.name), Store(outputs)):
         console.print(f"stopped: {reason}; rote resume takes a higher one", style="yellow")
@@ -138,7 +137,7 @@ def _table(runs: Sequence[RunState], names: Sequence[str]) -> Table:
     return table
 
 
-def _warn_if_unknown(console: Console, jobs: Jobs) -> None:
+def _warn_if_unknown(console: Screen, jobs: Jobs) -> None:
     if not jobs.known:
         console.print("queue unknown: squeue does not answer; only files were read", style="yellow")
 
@@ -159,18 +158,18 @@ def print_logs(run_id: str, num_lines: int) -> int:
             _print_log(console, path, tail(path, num_lines, outputs))
     finally:
         if failure := run.failure():
-            console.print(f"failed: {failure['reason']}", style="red", soft_wrap=True)
-            console.print(failure["details"], soft_wrap=True)
+            console.say(f"failed: {failure['reason']}", style="red")
+            console.say(failure["details"])
     return 0
 
 
-def _print_log(console: Console, path: Path, lines: Sequence[str], style: str = "") -> None:
-    console.print(str(path), soft_wrap=True)
+def _print_log(console: Screen, path: Path, lines: Sequence[str], style: str = "") -> None:
+    console.say(path)
     for line in lines:
-        console.print(f"  {line}", style=style, soft_wrap=True)
+        console.say(f"  {line}", style=style)
 
 
-def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> None:
+def follow(console: Screen, plan: Plan, outputs: Path, *, detached: bool) -> None:
     """Show a line for each training run and a bar for the whole sweep, until no job is left."""
     store = Store(outputs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
@@ -197,7 +196,7 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
                 time.sleep(QUEUE_POLL_SECONDS if detached else POLL_SECONDS)
 
 
-def summarise(console: Console, plan: Plan, outputs: Path) -> int:
+def summarise(console: Screen, plan: Plan, outputs: Path) -> int:
     """Print each failure with its reason; return 0 only if every run is done or on its way."""
     jobs = sweep_status(outputs, [plan.name])
     runs = states(plan, Store(outputs), jobs)
@@ -205,7 +204,7 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
     for run in runs:
         if run.state in ILL:
             text = f"{run.state}: {run.run_id} {names[run.run_id]}: {run.reason}"
-            console.print(text, style="red", soft_wrap=True)
+            console.say(text, style="red")
     _print_last_lines(console, outputs, runs, jobs)
     _print_held(console, jobs)
     counts = count(runs)
@@ -218,9 +217,7 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
     return 0 if sum(counts[state] for state in WELL) == len(runs) else 1
 
 
-def _print_last_lines(
-    console: Console, outputs: Path, runs: Sequence[RunState], jobs: Jobs
-) -> None:
+def _print_last_lines(console: Screen, outputs: Path, runs: Sequence[RunState], jobs: Jobs) -> None:
     """Print the last lines of the logs of lost jobs, each log once."""
     lost = {run.run_id for run in runs if run.state == "lost"}
     logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
@@ -232,11 +229,11 @@ def _print_last_lines(
         _print_log(console, path, lines, "red")
 
 
-def _print_held(console: Console, jobs: Jobs) -> None:
+def _print_held(console: Screen, jobs: Jobs) -> None:
     """Print how to release jobs that SLURM holds, which would wait for ever."""
     held = {job.job_id: job.waits_for for job in jobs.by_run.values() if job.is_held}
     for job_id, words in sorted(held.items()):
-        console.print(f"job {job_id} is {words}", style="yellow", soft_wrap=True)
+        console.say(f"job {job_id} is {words}", style="yellow")
 
 
 def _tally(counts: dict[str, int]) -> str:

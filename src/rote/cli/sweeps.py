@@ -171,7 +171,7 @@ def archive(
     if restore:
         require_no_damage([*moved.left, *torn])
     for line in moved.left[:SHOWN_RUNS]:
-        console.print(f"  {line}", soft_wrap=True)
+        console.say(f"  {line}")
     return 0
 
 

@@ -250,4 +250,4 @@ def _print_best(study: optuna.Study, search: Search, runs: TrialRuns) -> None:
     value = metric.amount(study.best_value)
     number = f"trial {best.number + 1} of {len(study.trials)}"
     console.print(f"best: {metric.title} {value}, {number}, run {runs.run_ids[best.number]}")
-    console.print(f"rote train {shlex.join(runs.jobs[best.number])}", soft_wrap=True)
+    console.say(f"rote train {shlex.join(runs.jobs[best.number])}")
