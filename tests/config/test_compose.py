@@ -48,16 +48,6 @@ def test_a_setting_reaches_what_refers_to_it() -> None:
     assert config["log"]["observers"]["wandb"]["group"] == "mine"
 
 
-def test_the_fast_way_and_hydras_way_agree() -> None:
-    composer = Composer()
-    plain = composer.config(["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]"])
-    both = composer.config(
-        ["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]", "size.width=32"]
-    )
-    assert plain == both
-    assert composer.config([])["optim"]["optimiser"]["lr"] == 3e-2  # the base is untouched
-
-
 def test_groups_inside_groups_are_chosen_by_their_path() -> None:
     config = Composer().config(["optim/schedule=cosine", "optim.schedule.final_fraction=0.1"])
     assert config["optim"]["schedule"] == {
@@ -80,6 +70,9 @@ MIXED = [
     ["task/tokeniser=bpe", "task=fineweb", "task.tokeniser.vocab_size=300", "size=93k"],
     ["task=text", "task/source=files", "task.source.paths=[a.txt,'b c.txt']", "optim=adamw"],
     ["size=demo_s", "size.width=24", "log.group=mine", "optim.optimiser={lr:1,momentum:0.5}"],
+    ["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]"],
+    ["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]", "size.width=32"],
+    [],  # what the others set has left no trace
 ]
 
 

@@ -19,25 +19,28 @@ def logs(folder: RunFolder) -> list[Path]:
     return sorted(folder.path.glob("wandb/offline-run-*/*.wandb"))
 
 
-def test_an_offline_run_holds_ids_curves_and_summary(tiny: MakeSpec, store: Store) -> None:
+@pytest.fixture
+def mirrored(tiny: MakeSpec, store: Store) -> RunFolder:
+    """A finished run with one offline log."""
     spec = tiny("log=offline", "log.group=questions")
-    record = execute(spec, store)
-    (file,) = logs(store.run(spec.run_id))
-    assert file.name == f"run-{spec.run_id}.wandb"
+    execute(spec, store)
+    return store.run(spec.run_id)
+
+
+def test_an_offline_run_holds_ids_curves_and_summary(mirrored: RunFolder) -> None:
+    (file,) = logs(mirrored)
+    assert file.name == f"run-{mirrored.run_id}.wandb"
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for expected in (spec.run_id, "questions", "memorised_bits", "bits_per_parameter"):
+    for expected in (mirrored.run_id, "questions", "memorised_bits", "bits_per_parameter"):
         assert expected in text
-    assert json.dumps(record.measures["cost"]["train_code_bits"])[:10] in text
+    assert json.dumps(mirrored.record().measures["cost"]["train_code_bits"])[:10] in text
 
 
-def test_our_reader_finds_the_curve(tiny: MakeSpec, store: Store) -> None:
-    spec = tiny("log=offline")
-    execute(spec, store)
-    folder = store.run(spec.run_id)
-    (file,) = logs(folder)
+def test_our_reader_finds_the_curve(mirrored: RunFolder) -> None:
+    (file,) = logs(mirrored)
     rows = read_log(file).rows
-    for row, logged in zip(folder.curve(), rows, strict=True):
+    for row, logged in zip(mirrored.curve(), rows, strict=True):
         assert {key: logged[key] for key in row} == row
         assert logged["bits_per_parameter"] == row["memorised_bits"] / 2196
         assert logged["loss_bits_per_token"] == bits_from_nats(row["loss_nats_per_token"])
@@ -51,10 +54,8 @@ def test_our_reader_finds_the_curve(tiny: MakeSpec, store: Store) -> None:
     assert read_log(torn).rows == []
 
 
-def test_every_curve_knows_its_axis_and_its_best(tiny: MakeSpec, store: Store) -> None:
-    spec = tiny("log=offline")
-    execute(spec, store)
-    (file,) = logs(store.run(spec.run_id))
+def test_every_curve_knows_its_axis_and_its_best(mirrored: RunFolder) -> None:
+    (file,) = logs(mirrored)
     metrics = {one.metric.name: one.metric for one in records(file) if one.HasField("metric")}
     losses = {"loss_nats_per_token", "loss_bits_per_token"}
     curves = {*losses, "memorised_bits", "bits_per_parameter", "learning_rate"}

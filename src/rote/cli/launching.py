@@ -11,7 +11,7 @@ from rich.table import Table
 from rote.analysis.report import require_kind
 from rote.cli.progress import Bar
 from rote.cli.screen import Screen, print_json, screen
-from rote.cli.status import follow, standing, summarise
+from rote.cli.status import standing, summarise, watch
 from rote.cluster.launching import cancel, launch, require_mode, wait_for_end
 from rote.cluster.limits import Limits, reached
 from rote.cluster.plan import Plan, load_plan, sweep_folder
@@ -176,7 +176,7 @@ def _launch(
         console.print(f"rote status {plan.name} shows where they stand")
         return 0
     try:
-        follow(console, plan, outputs, detached=launched.detached)
+        watch(console, plan, outputs, detached=launched.detached)
     except KeyboardInterrupt:
         if launched.job_ids and not launched.detached:
             cancel(outputs, plan.name)

@@ -1,15 +1,16 @@
-"""Show the state of runs: tables, progress lines until the end, failures, logs."""
+"""Define commands that show the state of runs: tables, progress until the end, failures, logs."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from rote.cli.arguments import LAUNCHED, Follow, Json, argument, run_id, whole
 from rote.cli.progress import steps_of
 from rote.cli.screen import Screen, print_json, screen
 from rote.cluster.limits import reached
@@ -44,20 +45,22 @@ URGENCY = (
 )  # fmt: skip
 
 
-def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
+def status(
+    name: Annotated[str | None, LAUNCHED] = None, /, *, follow: Follow = False, json: Json = False
+) -> int:
     """Print one sweep run by run, or every launched sweep on a line; as JSON the same.
 
     Raises ValueError for plans and journals that are damaged, once the others have been shown.
     """
     console = screen()
     outputs = outputs_folder()
-    if name is not None and wait:
-        follow(console, load_plan(outputs, name), outputs, detached=True)
+    if name is not None and follow:
+        watch(console, load_plan(outputs, name), outputs, detached=True)
     plans, damaged = _readable(outputs, launched(outputs) if name is None else [name])
     if name is not None and damaged:
         raise ValueError(damaged[0])
     jobs = sweep_status(outputs, [plan.name for plan in plans])
-    if as_json:
+    if json:
         print_json(standing(outputs, plans, jobs))
     elif name is not None:
         _print_runs(console, plans[0], outputs, jobs)
@@ -142,20 +145,25 @@ def _warn_if_unknown(console: Screen, jobs: Jobs) -> None:
         console.print("queue unknown: squeue does not answer; only files were read", style="yellow")
 
 
-def print_logs(run_id: str, num_lines: int) -> int:
-    """Print the end of a run's log and its failure.
+def logs(
+    name: Annotated[str, argument("16 hex digits", converter=run_id, name="run_id")],
+    /,
+    *,
+    lines: Annotated[int, whole(1, 10**6, "how many")] = 40,
+) -> int:
+    """Print the end of the log of the run's worker, and the failure if it failed.
 
     Raises ValueError for a run that does not exist, and for a log that cannot be shown.
     """
     outputs = outputs_folder()
-    run = Store(outputs).run(run_id)
+    run = Store(outputs).run(name)
     if not run.path.is_dir():
-        raise ValueError(f"run {run_id!r} is not in {run.path.parent}: see rote status")
+        raise ValueError(f"run {name!r} is not in {run.path.parent}: see rote status")
     console = screen()
     try:
         if attempt := last_attempt(run):
             path = Path(attempt["log"])
-            _print_log(console, path, tail(path, num_lines, outputs))
+            _print_log(console, path, tail(path, lines, outputs))
     finally:
         if failure := run.failure():
             console.say(f"failed: {failure['reason']}", style="red")
@@ -169,7 +177,7 @@ def _print_log(console: Screen, path: Path, lines: Sequence[str], style: str = "
         console.say(f"  {line}", style=style)
 
 
-def follow(console: Screen, plan: Plan, outputs: Path, *, detached: bool) -> None:
+def watch(console: Screen, plan: Plan, outputs: Path, *, detached: bool) -> None:
     """Show a line for each training run and a bar for the whole sweep, until no job is left."""
     store = Store(outputs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
@@ -220,8 +228,8 @@ def summarise(console: Screen, plan: Plan, outputs: Path) -> int:
 def _print_last_lines(console: Screen, outputs: Path, runs: Sequence[RunState], jobs: Jobs) -> None:
     """Print the last lines of the logs of lost jobs, each log once."""
     lost = {run.run_id for run in runs if run.state == "lost"}
-    logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
-    for path in sorted(logs):
+    paths = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
+    for path in sorted(paths):
         try:
             lines = tail(path, LINES_OF_A_LOG, outputs)
         except Damaged as error:
