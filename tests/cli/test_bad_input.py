@@ -104,7 +104,9 @@ def test_hydras_own_flags_work(tmp_path: Path) -> None:
     assert "num_layers: 8" in done.stdout
 
 
-def test_doctor_finds_what_is_needed(tmp_path: Path) -> None:
+def test_doctor_finds_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").mkdir()  # a file that cannot be read
+    monkeypatch.setenv("HOME", str(tmp_path))
     done = rote(tmp_path, "doctor")
     assert done.returncode == 0, done.stderr
     assert "bf16 in the processor" in done.stdout

@@ -143,6 +143,7 @@ def test_the_command_prints_a_sweep_and_names_its_group(rote: Rote) -> None:
         ((), "name a launched sweep, or a kind"),
         (("--kind", "capacities"), "Did you mean 'capacity'?"),
         (("tiny", "--push", "rote"), "--push must be ENTITY/PROJECT"),
+        (("tiny", "--push", "me/rote/more"), "--push must be ENTITY/PROJECT"),
     ],
 )
 def test_what_is_no_dashboard_is_refused(

@@ -86,7 +86,7 @@ def _workspaces(name: str | None, kind: str | None, push: str | None) -> "Worksp
     plan = None if name is None else load_plan(outputs, name)
     shown = require_kind(kind) if kind else (plan.report if plan else "")
     entity, _, project = push.partition("/") if push else ("", "", "")
-    if push and not (entity and project):
+    if push and (not entity or not project or "/" in project):
         raise ValueError(f"--push must be ENTITY/PROJECT, got {push!r}")
     account = account_of(plan)
     return Workspaces(

@@ -4,6 +4,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def sweep_data(sweep: SweepEntry, records: Records, report: Path) -> dict[str, A
     notes += [f"{run_id}: {why}" for run_id, why in damaged.items()]
     known = {*shared, *(column["key"] for column in columns)}
     for group, read in (
-        ("measured", lambda: measured([*finished.values()])),
-        ("reported", lambda: _reported(report)),
+        ("measured", partial(measured, [*finished.values()])),
+        ("reported", partial(_reported, report)),
     ):
         try:
             table = read()
