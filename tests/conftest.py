@@ -8,6 +8,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from rote.cli.main import main
 from rote.config.compose import Composer
+from rote.config.sweep import CountParameters, Sweep, grid_points
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from tests import preloaded
@@ -74,6 +75,11 @@ def tiny() -> MakeSpec:
 def base() -> Spec:
     """A tiny spec that planted runs are variations of."""
     return Spec.from_config(COMPOSER.config(list(TINY)))
+
+
+def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
+    """The overrides of each point."""
+    return (point.overrides for point in grid_points(sweep, composer, count))
 
 
 @pytest.fixture

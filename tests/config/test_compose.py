@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from tests.conftest import points
 
 from rote.config.compose import MAIN, Composer
 from rote.config.folders import conf_folder
 from rote.config.hydra_version import VERSION_BASE
-from rote.config.sweep import load_sweep, points
+from rote.config.sweep import load_sweep
 
 
 def composed_by_hydra(folder: Path, overrides: Sequence[str]) -> Any:

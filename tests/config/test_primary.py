@@ -8,14 +8,13 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
-from tests.conftest import Refused
+from tests.conftest import Refused, points
 
 from rote.cli.hydra_flags import _parser
 from rote.cli.main import main
 from rote.config.composed import plain
 from rote.config.folders import conf_folder
 from rote.config.hydra_version import VERSION_BASE
-from rote.config.sweep import points
 
 MINE = """\
 defaults:

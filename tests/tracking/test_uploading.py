@@ -20,14 +20,14 @@ def steps(run: Run) -> list[int]:
 
 
 def states(rote: Rote, *words: str) -> list[str]:
-    return [log["state"] for log in json.loads(rote("sync", "--json", *words).told)["logs"]]
+    return [log["state"] for log in json.loads(rote("sync", "--json", *words).stdout)["logs"]]
 
 
 def test_a_dry_run_lists_and_sends_nothing(copied: Swept, rote: Rote, server: Server) -> None:
     said = rote("sync", "tiny", "--dry-run")
-    assert said.code == 0
-    assert said.told.count("pending: ") == 4
-    assert said.told.endswith("4 offline logs: 4 pending\n")
+    assert said.returncode == 0
+    assert said.stdout.count("pending: ") == 4
+    assert said.stdout.endswith("4 offline logs: 4 pending\n")
     assert server.operations == []
 
 
@@ -64,8 +64,8 @@ def test_what_a_server_refused_is_told_not_marked_and_sent_again(
 ) -> None:
     server.is_broken = True
     said = rote("sync", "tiny")
-    assert said.code == 1
-    assert said.told.count("failed: ") == 4
+    assert said.returncode == 1
+    assert said.stdout.count("failed: ") == 4
     assert not list(copied.outputs.rglob("sent.json"))
     assert not list(copied.outputs.rglob("*.synced"))
     server.is_broken = False

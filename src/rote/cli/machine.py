@@ -120,7 +120,6 @@ def _slurm() -> Iterator[Finding]:
 
 
 def _wandb() -> Iterator[Finding]:
-    netrc = Path.home() / ".netrc"
     keyed = "WANDB_API_KEY" in os.environ
     with suppress(OSError, RuntimeError):  # no such file, not ours to read, no home folder
         keyed = keyed or "wandb" in (Path.home() / ".netrc").read_text(errors="ignore")

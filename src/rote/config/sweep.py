@@ -194,11 +194,6 @@ class GridPoint:
     overrides: list[str]
 
 
-def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
-    """Return the overrides of every point of `grid_points`."""
-    return (point.overrides for point in grid_points(sweep, composer, count))
-
-
 def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[GridPoint]:
     """Yield every point; ``count`` returns the number of parameters of a configuration's model.
 
