@@ -26,7 +26,13 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("question: [", "is not a sweep: while parsing"),
         ("grid: {filter: seed > 5}", "grid.filter must be a list of expressions"),
+        ("grid: {filter: 5}", "grid.filter must be a list of expressions: [5]"),
         ("grid: {product: [1]}", "grid.product must be keys with values"),
+        ("grid: {cases: {a: [5]}}", "grid.cases must hold settings, KEY: VALUE, got 5"),
+        ("grid: {cases: {a: 5}}", "grid: a must have a list of values: 5"),
+        ("grid: {zip: {log.group: ab, seed: [1, 2]}}", "grid: log.group must have a list of"),
+        ("""grid: {product: {seed: [0]}, filter: ['measure["no"] == 1']}""", "'no'"),
+        ("report: [capacity]", "report must name a kind of report: ['capacity']"),
         ("fixed: [1]", "fixed must be keys with values"),
     ],
 )
@@ -34,7 +40,9 @@ def test_a_sweep_file_that_cannot_be_read_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused, text: str, told: str
 ) -> None:
     (tmp_path / "sweeps").mkdir()
-    whole = text if text.startswith("q") else f"question: none?\nreport: capacity\n{text}\n"
+    usual = {"question": "question: none?\n", "report": "report: capacity\n"}
+    usual.pop(text.partition(":")[0], None)
+    whole = text if text.startswith("q") else f"{''.join(usual.values())}{text}\n"
     (tmp_path / "sweeps" / "wrong.yaml").write_text(whole)
     monkeypatch.chdir(tmp_path)
     assert told in refused("sweep", "wrong")
