@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tests.conftest import points
 
+from rote.config.choices import unknown
 from rote.config.compose import MAIN, Composer
 from rote.config.folders import conf_folder
 from rote.config.hydra_version import VERSION_BASE
@@ -131,3 +132,14 @@ def test_a_choice_that_reaches_into_another_group_is_composed_with_it(
         ["measure=new", "precision=tf32"],
     ):
         assert composer.config(overrides) == composed_by_hydra(folder, overrides)
+
+
+def test_the_nearest_choice_is_named_and_all_are_listed() -> None:
+    told = str(unknown("size", "81k", ["80k", "93k"]))
+    assert told == "size '81k' is not known. Did you mean '80k'? Choices: 80k, 93k"
+
+
+def test_where_there_are_none_none_are_listed() -> None:
+    assert str(unknown("launched sweep", "demo", [])) == (
+        "launched sweep 'demo' is not known: there is none yet"
+    )

@@ -84,7 +84,8 @@ def _require_rule(name: str, rule: object) -> None:
 
 def _require_time_to_leave(where: str, host: Mapping[str, Any]) -> None:
     """Raises ValueError for a job signalled to leave at its start: it would requeue for ever."""
-    if "time_minutes" in host and host["signal_seconds"] >= 60 * host["time_minutes"]:
+    has_both = {"time_minutes", "signal_seconds"} <= host.keys()
+    if has_both and host["signal_seconds"] >= 60 * host["time_minutes"]:
         raise ValueError(
             f"{where}.signal_seconds must be less than the {host['time_minutes']} minutes of "
             f"time_minutes, got {host['signal_seconds']}"

@@ -26,7 +26,7 @@ from rote.site.detail import runs_data
 from rote.site.documents import Document, documents
 from rote.site.html import counts
 
-VERSION = "2"  # increase it when data files change in form: old ones are then rebuilt
+VERSION = "3"  # increase it when data files change in form: old ones are then rebuilt
 CHUNK_DIGITS = 2  # runs whose ids begin alike share a file: 256 files for any number of runs
 
 
