@@ -160,21 +160,18 @@ def _record(finished: FinishedRun | None) -> dict[str, Any] | None:
 
 def _checks(point: Point, finished: FinishedRun | None) -> list[dict[str, Any]]:
     """Return facts that were checked; ``holds`` is None if a no is a caution, not a fault."""
-    checks = [
-        {"statement": "the run id is the digest of its settings",
-         "holds": point.spec.run_id == point.run_id},
-    ]  # fmt: skip
-    if finished is None:
-        return checks
-    converged = bool(finished.record.training["converged"])
-    is_committed = finished.circumstances.get("uncommitted_digest") is None
-    return [
-        *checks,
-        {"statement": "the record's checksum matches its content", "holds": True},
-        {"statement": "training converged (otherwise memorised bits are a lower bound)",
-         "holds": converged or None},
-        {"statement": "trained by committed code", "holds": is_committed or None},
-    ]  # fmt: skip
+    found: list[tuple[str, bool | None]] = [
+        ("the run id is the digest of its settings", point.spec.run_id == point.run_id)
+    ]
+    if finished is not None:
+        converged = bool(finished.record.training["converged"])
+        is_committed = finished.circumstances.get("uncommitted_digest") is None
+        found += [
+            ("the record's checksum matches its content", True),
+            ("training converged (otherwise memorised bits are a lower bound)", converged or None),
+            ("trained by committed code", is_committed or None),
+        ]
+    return [{"statement": statement, "holds": holds} for statement, holds in found]
 
 
 def _failure(folder: RunFolder) -> dict[str, Any] | None:
