@@ -2,17 +2,15 @@
 
 import http.client
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.site.planted import plant
+from tests.site.planted import plant, serving
 
 import rote
-from rote.gathering.api import Api
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 from rote.site.server import Server
@@ -43,12 +41,10 @@ def outputs(base: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def client(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setenv("ROTE_OUTPUTS", str(outputs))
-    with Server(outputs, port=0, api=Api(outputs)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(outputs) as server:
         made = Client(server)
         yield made
         made.connection.close()
-        server.shutdown()
 
 
 def test_sweeps_runs_curves_and_arrays_are_those_of_rote_results(client: Client) -> None:
