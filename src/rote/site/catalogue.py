@@ -88,7 +88,7 @@ class Catalogue:
         plan = Plan(name=SINGLE, question=question, report="", points=listed)
         # The same object while its runs are the same: it may be requested every second.
         before = self._plans.get(SINGLE, ("", plan))[1]
-        kept = before if before.run_ids == plan.run_ids else plan
+        kept = before if before.points == plan.points else plan
         self._plans[SINGLE] = ("", kept)
         return kept
 
