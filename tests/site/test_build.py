@@ -139,7 +139,7 @@ def test_a_column_has_title_unit_and_form_of_the_registry_and_axes_are_those_of_
 ) -> None:
     data = taken(site.parent / "data/sweeps/many.js")
     columns = {column["key"]: column for column in data["columns"]}
-    for key in ("memorised_bits", "heldout_bits_per_token", "precision.name"):
+    for key in ("memorised_bits", "heldout_bits_per_token", "precision.name", "size.width"):
         metric = METRICS[key]
         found = columns[key]["title"], columns[key]["unit"], columns[key]["form"]
         assert found == (metric.title, metric.unit, metric.form)

@@ -113,11 +113,13 @@ def _settings(sweep: SweepEntry) -> tuple[list[Column], dict[str, Any]]:
             shared[key] = values[0]
         else:
             columns += _column(key, "setting", values, is_shown=key in shown)
-    names = short_names(column["key"] for column in columns)
-    titles = Counter(column["title"] for column in columns)
-    for column in columns:
+    headed = [column for column in columns if column["shown"]]
+    names = short_names(column["key"] for column in headed)
+    titles = Counter(column["title"] for column in headed)
+    for column in headed:
         if titles[column["title"]] > 1:
             column["title"] = names[column["key"]]
+    for column in columns:
         if is_seed(column["key"]):
             column["seed"] = True
     return columns, shared
