@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from rote.cli.main import main
 from rote.cluster.plan import Plan, Point
 from rote.config.build import build
 from rote.config.compose import Composer
+from rote.config.sweep import CountParameters, Sweep, grid_points
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 from rote.precision import Precision
@@ -34,6 +36,7 @@ TINY = (
 )
 
 MakeSpec = Callable[..., Spec]
+Refused = Callable[..., str]
 Refuse = Callable[..., None]
 
 
@@ -128,6 +131,32 @@ def refuse(tiny: MakeSpec) -> Refuse:
         assert "\n" not in str(caught.value)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def base() -> Spec:
+    """A tiny spec that planted runs are variations of."""
+    return Spec.from_config(COMPOSER.config(list(TINY)))
+
+
+def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
+    """The overrides of each point."""
+    return (point.overrides for point in grid_points(sweep, composer, count))
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """The one line that a command says before it ends with 2; it prints nothing else."""
+
+    def call(*words: str) -> str:
+        capsys.readouterr()
+        code = main(words)
+        said = capsys.readouterr()
+        assert (code, said.out) == (2, ""), said
+        assert said.err.startswith("rote: ") and said.err.count("\n") == 1, said.err
+        return said.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,12 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 from rote.run.execute import execute
 
+# Of sweeps of the smallest runs.
+FIXED = """\
+fixed: {size: demo_s, task.length: 8, task.vocab_size: 16, task.num_heldout_sequences: 4,
+  budget: demo, budget.max_steps: 4, budget.check_every_steps: 2, log: none, host.accelerator: cpu}
+"""
+
 
 @dataclass(frozen=True)
 class Shared:

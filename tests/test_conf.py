@@ -12,13 +12,13 @@ from rote.cluster.planning import make_plan
 from rote.config.compose import groups
 from rote.config.data_resolver import DataResolver
 from rote.config.folders import conf_folder, sweep_files
-from rote.config.sweep import points, read_sweep
+from rote.config.sweep import read_sweep
 from rote.core.progress import no_progress
 from rote.ledger.spec import Spec
 from rote.run.preflight import Preflight
 from rote.tasks.text.sources import Piece
 from rote.tasks.text.tokenisers import TrainedBPE
-from tests.conftest import COMPOSER
+from tests.conftest import COMPOSER, points
 from tests.models.formulas import gpt_parameters, nanogpt_parameters
 
 CHOICES = [(group, name) for group, names in groups().items() for name in names]

@@ -14,11 +14,12 @@ from rote.analysis.quantities.convergence import (
     num_tested,
 )
 from rote.analysis.quantities.settings import with_series
-from rote.analysis.results import table_of
+from rote.analysis.results import CIRCUMSTANCES, FinishedRun, table_of
 from rote.analysis.runs_table import converged as cell
 from rote.ledger.record import Record
 
 GROWTH = {"steps": 10, "converged": True, "growth_bits_per_1000_steps": 0.1}
+AROUND = dict.fromkeys(CIRCUMSTANCES, 0)
 FINISH = {"method": "lbfgs", "evaluations": 300, "ended_by": "predicted gain"}
 
 
@@ -28,7 +29,7 @@ def table(*trainings: dict, max_growth: float = 0.01) -> pl.DataFrame:
               "entropy_bits": 1.0, "entropy_after_first_token_bits": 1.0}  # fmt: skip
     return table_of(
         [
-            Record(run_id=f"{index:016x}", training=training, **of_all)
+            FinishedRun(Record(run_id=f"{index:016x}", training=training, **of_all), AROUND)
             for index, training in enumerate(trainings)
         ]
     )

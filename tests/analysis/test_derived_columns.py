@@ -6,7 +6,7 @@ import pytest
 
 from rote.analysis.derived import peak_flops_per_second
 from rote.analysis.metrics import derive
-from rote.analysis.results import table_of
+from rote.analysis.results import FinishedRun, table_of
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 
@@ -65,21 +65,19 @@ def test_a_runs_speed_is_its_tokens_over_its_share_of_the_time(
     spec = tiny()
     run = shared.finished(spec)
     record, facts = run.record(), run.circumstances()
-    (row,) = derive(table_of([record], {spec.run_id: facts})).to_dicts()
+    (row,) = derive(table_of([FinishedRun(record, facts)])).to_dicts()
     assert row["train_tokens_per_second"] == pytest.approx(30 * 4 * 8 / facts["train_seconds"])
     assert row["train_flops_per_second"] == 6 * 2196 * row["train_tokens_per_second"]
     assert row["mfu"] is row["format_peak_share"] is None  # a processor
     assert 2**27 < row["circumstances.peak_memory_bytes"] < 2**34
     on_gpu = {**facts, "device": "NVIDIA H200", "stacked": 4}
-    (other,) = derive(table_of([record], {spec.run_id: on_gpu})).to_dicts()
+    (other,) = derive(table_of([FinishedRun(record, on_gpu)])).to_dicts()
     assert other["train_tokens_per_second"] == pytest.approx(4 * row["train_tokens_per_second"])
     assert other["format_peak_share"] == pytest.approx(other["train_flops_per_second"] / 67e12)
     attention = 12 * record.what["size"]["num_layers"] * record.what["size"]["width"] * 8
     flops = (6 * 2196 + attention) * other["train_tokens_per_second"]
     assert other["mfu"] == pytest.approx(flops / 989.4e12)  # of bf16, though it trains in fp32
-    (shared_by_two,) = derive(
-        table_of([record], {spec.run_id: on_gpu | {"processes": 2}})
-    ).to_dicts()
+    (shared_by_two,) = derive(table_of([FinishedRun(record, on_gpu | {"processes": 2})])).to_dicts()
     assert shared_by_two["mfu"] == pytest.approx(other["mfu"] / 2)
 
 

@@ -42,6 +42,12 @@ def test_a_class_is_told_as_what_it_is_of_without_what_comes_with_it() -> None:
     ]
 
 
+def test_a_seed_of_the_data_is_not_called_as_that_of_the_run() -> None:
+    runs = pl.DataFrame({"size": ["s"] * 2, "seed": [0, 0], "task.split.seed": [3, 4]})
+    told = with_setting(runs, at=["size", "seed"])["setting"].to_list()
+    assert told == ["split.seed 3", "split.seed 4"]
+
+
 def test_a_control_of_the_optimiser_is_what_is_not_usual() -> None:
     runs = pl.DataFrame(
         {

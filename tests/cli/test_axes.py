@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from tests.inprocess import rote
-from tests.shared import Shared
+from tests.shared import FIXED, Shared
 
 import rote as package
 from rote.cluster.plan import load_plan, plan_path
@@ -16,16 +16,6 @@ from rote.io.read import Damaged
 SWEEP = """
 question: Do axes come back?
 report: capacity
-fixed:
-  size: demo_s
-  task.length: 8
-  task.vocab_size: 16
-  task.num_heldout_sequences: 4
-  budget: demo
-  budget.max_steps: 4
-  budget.check_every_steps: 2
-  log: none
-  host.accelerator: cpu
 grid:
   product:
     ratio: [0.5, 1]
@@ -48,7 +38,7 @@ def swept(shared: Shared, preloaded_workers: None) -> Path:
 
     def make(folder: Path) -> None:
         (folder / "sweeps").mkdir()
-        (folder / "sweeps" / "axes.yaml").write_text(SWEEP)
+        (folder / "sweeps" / "axes.yaml").write_text(SWEEP + FIXED)
         for words in (("sweep", "axes"), ("collect", "axes")):
             done = rote(folder, *words)
             assert done.returncode == 0, done.stdout + done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import COMPOSER, TINY
+from tests.conftest import COMPOSER, TINY, Refused
 from tests.shared import Shared
 
 from rote.cli.main import main
@@ -48,14 +48,6 @@ def records(outputs: Path) -> dict[int, Record]:
     paths = outputs.glob("runs/*/record.json")
     found = [Store(outputs).run(path.parent.name).record() for path in paths]
     return {record.what["seed"]: record for record in found}
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """The one line that is said."""
-    assert main(words) == 2
-    said = capsys.readouterr().err.strip()
-    assert len(said.splitlines()) == 1
-    return said
 
 
 def test_a_file_comes_back_and_takes_the_bits_that_were_claimed(
@@ -102,12 +94,11 @@ def test_an_empty_file_comes_back(records: dict[int, Record]) -> None:
 
 
 def test_a_damaged_file_another_run_and_another_model_are_told(
-    records: dict[int, Record], outputs: Path, capsys: pytest.CaptureFixture[str]
+    records: dict[int, Record], refused: Refused
 ) -> None:
     Path("text").write_bytes(TEXT[:500])
     run = records[0].run_id
     assert main(["compress", run, "text", "-o", "good"]) == 0
-    capsys.readouterr()
     good = Path("good").read_bytes()
     header, words = unpack(good, "good")
     torn = bytearray(good)
@@ -125,8 +116,8 @@ def test_a_damaged_file_another_run_and_another_model_are_told(
     }
     for name, (content, told) in changed.items():
         Path(name).write_bytes(content)
-        assert told in refused(capsys, "decompress", run, name, "-o", "back"), name
-    told = refused(capsys, "decompress", records[2].run_id, "good", "-o", "back")
+        assert told in refused("decompress", run, name, "-o", "back"), name
+    told = refused("decompress", records[2].run_id, "good", "-o", "back")
     assert f"good was made with run {run}, not {records[2].run_id}" in told
     assert not Path("back").exists()
 
@@ -136,7 +127,7 @@ def changed_header(header: Header, words: np.ndarray, **values: object) -> bytes
 
 
 def test_bad_input_is_one_line_and_nothing_is_written(
-    records: dict[int, Record], capsys: pytest.CaptureFixture[str]
+    records: dict[int, Record], refused: Refused
 ) -> None:
     Path("text").write_bytes(TEXT[:100])
     run, without, few = (records[seed].run_id for seed in (0, 1, 2))
@@ -152,7 +143,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
         ([without, "text", "-o", "out"], f"run {without} kept no weights"),
         ([few, "text", "-o", "out"], "16 symbols are too few for bytes"),
     ):
-        assert told in refused(capsys, "compress", *words)
+        assert told in refused("compress", *words)
     assert Path("text").read_bytes() == TEXT[:100]
     assert not Path("out").exists()
     assert main(["compress", run, "text", "-o", "text", "--force"]) == 0

@@ -163,30 +163,3 @@ def test_another_question_leaves_the_page_of_the_first_alone(
     assert page("plan", "--flops", "1000e18") == asked[3]
     runs_csv.write_text(runs_csv.read_text().rpartition("\n")[0])
     assert fitted(*columns) not in asked  # of that name, but other runs
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["plan"], "nothing is asked: give --flops"),
-        (["plan", "--flops", "lots"], "--flops must be a number like 1.5b"),
-        (["plan", "--flops", "10", "--params", "1m"], "do not pay for one window"),
-        (["plan", "--max-f1", "0.4"], "--max-f1 is above 0.5"),
-        (["plan", "--max-exposure", "20"], "nothing is known of exposure"),
-        (["plan", "--max-extraction", "0.01"], "--max-extraction needs a fitted law of p_z"),
-        (["plan", "--max-extraction", "2"], "--max-extraction is between 0 and 1, got 2"),
-        (["plan", "--from", "nothing", "--flops", "1e9"], "launched sweep 'nothing' is not known"),
-        (["fit", "nothing"], "launched sweep 'nothing' is not known"),
-        (["fit", "none.csv"], "none.csv is not a table"),
-        (["fit", "grid.csv", "--law", "chinchila"], "law 'chinchila' is not known"),
-        (["fit", "demo", "--columns", "parameters=N"], "--columns maps those of a CSV"),
-    ],
-)
-def test_mistakes_are_one_line(
-    rote: Run, runs_csv: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
-) -> None:
-    monkeypatch.chdir(runs_csv.parent)
-    code, _, err = rote(*words)
-    assert code == 2
-    assert told in err
-    assert err.count("\n") == 1

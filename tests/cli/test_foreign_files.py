@@ -4,14 +4,14 @@ import copy
 import json
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from tests.conftest import TINY
+from tests.conftest import TINY, Refused
 from tests.site.planted import CIRCUMSTANCES, record_of
 
 from rote.cli.main import main
@@ -21,7 +21,6 @@ from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 from rote.tracking import repair
 
-Refused = Callable[..., str]
 MODULE = "import pathlib\npathlib.Path({mark!r}).touch()\ndef thing(**_): ...\n"
 
 
@@ -56,21 +55,6 @@ class Touches:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.path,)
-
-
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
-    """The one line that a command says before it ends with 2."""
-
-    def call(*words: str) -> str:
-        capsys.readouterr()
-        code = main(words)
-        said = capsys.readouterr()
-        assert code == 2, said
-        assert said.err.startswith("rote: ") and said.err.count("\n") == 1, said.err
-        return said.err
-
-    return call
 
 
 def attacks(mark: Path) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import COMPOSER, TINY
 from tests.site.planted import plant
 
 from rote.cli.main import main
@@ -24,10 +23,10 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def outputs(base: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four runs that look done, the last of them not."""
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
-    plan = plant(tmp_path, Spec.from_config(COMPOSER.config(list(TINY))), name="own", num_runs=4)
+    plan = plant(tmp_path, base, name="own", num_runs=4)
     Store(tmp_path).run(plan.run_ids[-1]).record_path.unlink()
     return tmp_path
 

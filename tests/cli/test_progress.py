@@ -1,13 +1,16 @@
-"""How far something is, is shown on a terminal and nowhere else."""
+"""Progress is shown on a terminal and nowhere else; --quiet leaves errors and requested JSON."""
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from rote.cli import progress
+from rote.cli.main import main
 from rote.cli.progress import Bar
-from rote.cli.screen import silence
+from rote.cli.screen import QUIET, silence
 from rote.core.progress import with_progress
 
 
@@ -37,3 +40,22 @@ def test_silence_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
     with silence(is_wanted=True):
         assert progress.aside().quiet
     assert not progress.aside().quiet
+
+
+@pytest.fixture
+def _outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
+    monkeypatch.setenv(QUIET, "")
+    monkeypatch.delenv(QUIET)  # what main sets is taken back
+
+
+@pytest.mark.usefixtures("_outputs")
+def test_quiet_leaves_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--flops", "1e21"]) == 0
+    assert "parameters" in capsys.readouterr().out
+    assert main(["--quiet", "plan", "--flops", "1e21"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["-q", "plan", "--flops", "1e21", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"]
+    assert main(["--quiet", "plan"]) == 2
+    assert "nothing is asked" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from tests.inprocess import rote
 from tests.ledger.test_store import RECORD
 
 from rote.cluster.status import Jobs, labels, states
+from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 
 NUM_RUNS = 10_000
@@ -39,6 +40,14 @@ def test_controls_tell_runs_apart_by_name(tiny: MakeSpec) -> None:
 def test_a_class_is_told_as_what_it_is_of(tiny: MakeSpec) -> None:
     specs = [tiny("optim/schedule=linear"), tiny("optim/schedule=constant")]
     assert labels(specs) == ["schedule=linear", "schedule=constant"]
+
+
+def test_axes_that_end_alike_are_told_apart(tiny: MakeSpec) -> None:
+    specs = [tiny(), tiny("seed=1"), tiny()]
+    for place in (0, 1):
+        task = {**specs[place].what["task"], "split": {"seed": 7}}
+        specs[place] = Spec(what={**specs[place].what, "task": task}, how=specs[place].how)
+    assert labels(specs, [1, 2]) == ["split.seed=7 seed=1", "seed=0"]
 
 
 def test_each_state_is_told(tiny: MakeSpec, store: Store) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from tests.conftest import points
 
+from rote.config.choices import unknown
 from rote.config.compose import MAIN, Composer
 from rote.config.folders import conf_folder
 from rote.config.hydra_version import VERSION_BASE
-from rote.config.sweep import load_sweep, points
+from rote.config.sweep import load_sweep
 
 
 def composed_by_hydra(folder: Path, overrides: Sequence[str]) -> Any:
@@ -48,16 +50,6 @@ def test_a_setting_reaches_what_refers_to_it() -> None:
     assert config["log"]["observers"]["wandb"]["group"] == "mine"
 
 
-def test_the_fast_way_and_hydras_way_agree() -> None:
-    composer = Composer()
-    plain = composer.config(["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]"])
-    both = composer.config(
-        ["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]", "size.width=32"]
-    )
-    assert plain == both
-    assert composer.config([])["optim"]["optimiser"]["lr"] == 3e-2  # the base is untouched
-
-
 def test_groups_inside_groups_are_chosen_by_their_path() -> None:
     config = Composer().config(["optim/schedule=cosine", "optim.schedule.final_fraction=0.1"])
     assert config["optim"]["schedule"] == {
@@ -80,6 +72,9 @@ MIXED = [
     ["task/tokeniser=bpe", "task=fineweb", "task.tokeniser.vocab_size=300", "size=93k"],
     ["task=text", "task/source=files", "task.source.paths=[a.txt,'b c.txt']", "optim=adamw"],
     ["size=demo_s", "size.width=24", "log.group=mine", "optim.optimiser={lr:1,momentum:0.5}"],
+    ["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]"],
+    ["optim.optimiser.lr=0.5", "optim.optimiser.adamw_betas=[0.8,0.9]", "size.width=32"],
+    [],  # what the others set has left no trace
 ]
 
 
@@ -137,3 +132,14 @@ def test_a_choice_that_reaches_into_another_group_is_composed_with_it(
         ["measure=new", "precision=tf32"],
     ):
         assert composer.config(overrides) == composed_by_hydra(folder, overrides)
+
+
+def test_the_nearest_choice_is_named_and_all_are_listed() -> None:
+    told = str(unknown("size", "81k", ["80k", "93k"]))
+    assert told == "size '81k' is not known. Did you mean '80k'? Choices: 80k, 93k"
+
+
+def test_where_there_are_none_none_are_listed() -> None:
+    assert str(unknown("launched sweep", "demo", [])) == (
+        "launched sweep 'demo' is not known: there is none yet"
+    )

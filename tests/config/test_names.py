@@ -2,7 +2,7 @@
 
 from tests.conftest import MakeSpec
 
-from rote.config.names import run_name, setting_id, setting_words, size_name
+from rote.config.names import run_name, setting_id, setting_words, short_names, size_name
 from rote.ledger.spec import flatten
 
 
@@ -37,3 +37,8 @@ def test_seeds_alone_leave_a_setting_what_it_is(tiny: MakeSpec) -> None:
     )
     assert one == other != slower
     assert one.rpartition(" \N{MIDDLE DOT} ")[0] == slower.rpartition(" \N{MIDDLE DOT} ")[0]
+
+
+def test_a_setting_is_called_by_as_few_of_its_last_words_as_tell_it_from_others() -> None:
+    keys = ("task.parts.arithmetic.split.seed", "size.width", "seed", "a.b.c", "b.c")
+    assert list(short_names(keys).values()) == ["split.seed", "width", "seed", "a.b.c", "b.c"]

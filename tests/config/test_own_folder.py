@@ -1,11 +1,12 @@
 """./conf and the modules of the current folder: what is found, and whose wish lets it run."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.conftest import Refused
 
 from rote.cli.main import main
 from rote.config import trust
@@ -33,7 +34,6 @@ width: ${size.width}
 num_heads: ${size.num_heads}
 """
 SWEEP = "question: theirs?\nreport: capacity\nfixed: {size: demo_s, MODEL}\n"
-Refused = Callable[..., str]
 
 
 def put(folder: Path, **texts: str) -> None:
@@ -65,20 +65,6 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trust, "_composed", set())
     monkeypatch.setattr(own_modules._finder, "folders", [])
     sys.modules.pop("own_module", None)
-
-
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
-    """The one line that a command says before it ends with 2."""
-
-    def call(*words: str) -> str:
-        capsys.readouterr()
-        assert main(words) == 2
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1, said
-        return said
-
-    return call
 
 
 def was_run(folder: Path) -> bool:

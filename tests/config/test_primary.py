@@ -8,13 +8,13 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
+from tests.conftest import Refused, points
 
 from rote.cli.hydra_flags import _parser
 from rote.cli.main import main
 from rote.config.composed import plain
 from rote.config.folders import conf_folder
 from rote.config.hydra_version import VERSION_BASE
-from rote.config.sweep import points
 
 MINE = """\
 defaults:
@@ -220,15 +220,12 @@ def test_what_is_shown_is_trained(
 def test_or_it_is_refused_in_one_line(
     folders: dict[str, str],
     trained: list[dict[str, Any]],
-    capsys: pytest.CaptureFixture[str],
+    refused: Refused,
     words: list[str],
     told: str,
 ) -> None:
     given = [word.format(**folders) for word in words]
-    assert main(["train", *filled(words, folders)]) == 2
-    said = capsys.readouterr().err
-    assert told in said, given
-    assert said.count("\n") == 1
+    assert told in refused("train", *filled(words, folders)), given
     assert not trained
 
 
@@ -259,16 +256,9 @@ def test_a_grid_is_composed_from_the_same_files(
     ],
 )
 def test_settings_that_a_grid_does_not_heed_are_refused(
-    folders: dict[str, str],
-    trained: list[dict[str, Any]],
-    capsys: pytest.CaptureFixture[str],
-    word: str,
-    told: str,
+    folders: dict[str, str], trained: list[dict[str, Any]], refused: Refused, word: str, told: str
 ) -> None:
-    assert main(["train", "-m", "seed=0,1", word]) == 2
-    said = capsys.readouterr().err
-    assert told in said
-    assert said.count("\n") == 1
+    assert told in refused("train", "-m", "seed=0,1", word)
     assert not trained
 
 

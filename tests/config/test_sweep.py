@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import COMPOSER
+from tests.conftest import COMPOSER, points
 
 from rote.config.sweep import (
     Grid,
     Sweep,
     as_grid,
     load_sweep,
-    points,
     read_sweep,
     with_overrides,
 )

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from cyclopts import CycloptsError
-from tests.conftest import COMPOSER
+from tests.conftest import COMPOSER, points
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, commands, name
 
 from rote.cli.main import make_app
 from rote.config.compose import OWN, Composer
 from rote.config.grammar import parse
 from rote.config.skeletons import write_skeleton
-from rote.config.sweep import Grid, Sweep, load_sweep, points, with_overrides
+from rote.config.sweep import Grid, Sweep, load_sweep, with_overrides
 from rote.core import own_modules
 
 LAUNCHERS = ("hydra/launcher=rote_slurm", "hydra/launcher=rote_local")

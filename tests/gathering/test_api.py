@@ -2,18 +2,15 @@
 
 import http.client
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.conftest import COMPOSER, TINY
-from tests.site.planted import plant
+from tests.site.planted import plant, serving
 
 import rote
-from rote.gathering.api import Api
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 from rote.site.server import Server
@@ -35,21 +32,19 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def outputs(base: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("api") / "outputs"
-    plant(folder, Spec.from_config(COMPOSER.config(list(TINY))), name="many", num_runs=6)
+    plant(folder, base, name="many", num_runs=6)
     return folder
 
 
 @pytest.fixture
 def client(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setenv("ROTE_OUTPUTS", str(outputs))
-    with Server(outputs, port=0, api=Api(outputs)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(outputs) as server:
         made = Client(server)
         yield made
         made.connection.close()
-        server.shutdown()
 
 
 def test_sweeps_runs_curves_and_arrays_are_those_of_rote_results(client: Client) -> None:
@@ -73,9 +68,8 @@ def test_sweeps_runs_curves_and_arrays_are_those_of_rote_results(client: Client)
 
 
 def test_runs_are_those_of_the_served_folder_whatever_the_environment_names(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, base: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = Spec.from_config(COMPOSER.config(list(TINY)))
     other = plant(tmp_path, base, name="many", num_runs=2, length=5)
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
     served = client.get("sweeps/many/runs")[1]["rows"]
@@ -120,8 +114,7 @@ def test_what_it_does_not_know_is_404(client: Client, path: str) -> None:
     assert (status, told["status"]) == (404, 404)
 
 
-def test_a_sweep_with_no_run_done_is_one_line(client: Client, outputs: Path) -> None:
-    base = Spec.from_config(COMPOSER.config(list(TINY)))
+def test_a_sweep_with_no_run_done_is_one_line(client: Client, base: Spec, outputs: Path) -> None:
     plan = plant(outputs, base, name="left", num_runs=1, length=4)
     Store(outputs).run(plan.run_ids[0]).record_path.unlink()
     status, told = client.get("sweeps/left/runs")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.conftest import COMPOSER, TINY
+from tests.conftest import Refused
 from tests.site.planted import plant
 
 import rote
@@ -21,10 +21,9 @@ HOSTILE = "</script><script>alert(1)</script>"
 
 
 @pytest.fixture
-def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def outputs(base: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four settings of three seeds."""
     monkeypatch.setenv("ROTE_OUTPUTS", str(tmp_path))
-    base = Spec.from_config(COMPOSER.config(list(TINY)))
     plant(tmp_path, base, name="seeds", num_runs=12, num_seeds=3, question=HOSTILE)
     return tmp_path
 
@@ -67,8 +66,7 @@ def test_bars_and_curves_are_means_with_least_and_most_over_seeds(outputs: Path)
     assert page.count(f'<p class="setting">{curve["caption"]}</p>'.encode()) == 9
 
 
-def test_a_single_seed_has_no_band_and_no_caption(tmp_path: Path, outputs: Path) -> None:
-    base = Spec.from_config(COMPOSER.config(list(TINY)))
+def test_a_single_seed_has_no_band_and_no_caption(base: Spec, outputs: Path) -> None:
     plant(outputs, base, name="alone", num_runs=4, length=5)
     page = dashboard_page("alone")
     panels = [panel for each in data_of(page)["sections"] for panel in each["panels"]]
@@ -87,17 +85,8 @@ def test_the_command_writes_one_file_and_prints_its_path(
     assert b"Plotly" in path.read_bytes()
 
 
-def test_a_sweep_with_no_run_done_is_one_line(
-    outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sweep_with_no_run_done_is_one_line(outputs: Path, refused: Refused) -> None:
     for run in Store(outputs).runs():
         run.record_path.unlink()
-    assert main(["dashboard", "seeds", "--html"]) == 2
-    assert capsys.readouterr().err == "rote: no run of 'seeds' is done: rote sweep seeds\n"
-
-
-@pytest.mark.parametrize("words", [["--html"], ["seeds", "--html", "--push", "a/b"],
-                                   ["seeds", "--html", "--all"]])  # fmt: skip
-def test_flags_that_do_not_fit_are_refused(outputs: Path, words: list[str]) -> None:
-    assert main(["dashboard", *words]) == 2
-    assert not (outputs / "dashboards").exists()
+    said = refused("dashboard", "seeds", "--html")
+    assert said == "rote: no run of 'seeds' is done: rote sweep seeds\n"

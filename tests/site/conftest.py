@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import COMPOSER, TINY
 from tests.site.planted import plant
 
 from rote.ledger.spec import Spec
@@ -22,12 +21,6 @@ PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
 ROWS = "#runs tbody tr"
-
-
-@pytest.fixture(scope="session")
-def base() -> Spec:
-    """A spec that planted runs are variations of."""
-    return Spec.from_config(COMPOSER.config(list(TINY)))
 
 
 @pytest.fixture(scope="session")

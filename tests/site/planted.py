@@ -1,17 +1,21 @@
-"""Outputs folders of runs that never ran, written through the real store."""
+"""Outputs folders of runs that never ran, written through the real store, and their server."""
 
 import copy
 import math
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rote.cluster.plan import Plan, Point
+from rote.gathering.api import Api
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.site.server import Server
 
 SIZES = ((1, 16), (1, 32), (2, 32), (2, 64))  # layers, width
 PRECISIONS = ("fp32", "bf16_mixed", "tf32")
@@ -95,3 +99,12 @@ def _curve(record: Record) -> Iterator[str]:
             f'{{"step": {row * 10}, "tokens": {row * 320}, "loss_nats_per_token": {nats!r}, '
             f'"memorised_bits": {bits!r}, "learning_rate": 0.001}}\n'
         )
+
+
+@contextmanager
+def serving(outputs: Path) -> Iterator[Server]:
+    """A server over the folder, which answers until the block ends."""
+    with Server(outputs, port=0, api=Api(outputs)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.site.conftest import NUM_RUNS, SCRIPT
-from tests.site.planted import plant, record_of
+from tests.site.planted import CIRCUMSTANCES, plant, record_of
 
 from rote.analysis.metrics import METRICS
 from rote.analysis.overviews import OVERVIEWS
+from rote.cluster.plan import Plan, Point
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
+from rote.site.catalogue import SINGLE, Catalogue
 from rote.site.site import build_site
 
 
@@ -137,13 +139,39 @@ def test_a_column_has_title_unit_and_form_of_the_registry_and_axes_are_those_of_
 ) -> None:
     data = taken(site.parent / "data/sweeps/many.js")
     columns = {column["key"]: column for column in data["columns"]}
-    for key in ("memorised_bits", "heldout_bits_per_token", "precision.name"):
+    for key in ("memorised_bits", "heldout_bits_per_token", "precision.name", "size.width"):
         metric = METRICS[key]
         found = columns[key]["title"], columns[key]["unit"], columns[key]["form"]
         assert found == (metric.title, metric.unit, metric.form)
     assert data["axes"] == [list(pair) for pair in OVERVIEWS["capacity"].axes]
     assert columns["training.converged"]["words"] == ["no", "yes"]
     assert columns["name"]["words"][0] == "gpt 1x16 N=16 fp32"
+
+
+def test_two_settings_of_one_title_are_told_apart(tmp_path: Path, base: Spec) -> None:
+    points = []
+    for seed in (0, 1):
+        what = {**base.what, "seed": seed, "task": {**base.what["task"], "split": {"seed": seed}}}
+        spec = Spec(what=what, how=base.how)
+        points.append(Point(run_id=spec.run_id, spec=spec, parameters=1, max_flops=1.0))
+    plan = Plan(name="splits", question="Why?", report="capacity", points=tuple(points))
+    plan.save(tmp_path)
+    data = taken(build_site(tmp_path).index.parent / "data/sweeps/splits.js")
+    seeds = {each["key"]: each["title"] for each in data["columns"] if each.get("seed")}
+    assert seeds == {"seed": "seed", "task.split.seed": "split.seed"}
+
+
+def test_parameters_of_a_run_of_no_sweep_are_known_once_it_ends(tmp_path: Path, base: Spec) -> None:
+    run, record, catalogue = (
+        Store(tmp_path).run(base.run_id),
+        record_of(base, 0),
+        Catalogue(tmp_path),
+    )
+    run.begin(base)
+    assert [point.parameters for point in catalogue.plans()[SINGLE].points] == [0]
+    assert catalogue.plans()[SINGLE] is catalogue.plans()[SINGLE]
+    run.finish(record, {}, CIRCUMSTANCES)
+    assert [point.parameters for point in catalogue.plans()[SINGLE].points] == [record.parameters]
 
 
 def test_a_comparison_is_listed_with_what_it_found(site: Path) -> None:

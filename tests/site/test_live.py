@@ -1,18 +1,15 @@
 """`rote serve` in headless Chromium, while runs go on; skipped where there is none."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.site.conftest import ROWS
-from tests.site.planted import plant, record_of
+from tests.site.planted import plant, record_of, serving
 
 from rote.cluster.plan import load_plan
-from rote.gathering.api import Api
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
-from rote.site.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -32,11 +29,8 @@ def moving(tmp_path: Path, base: Spec) -> Path:
 @pytest.fixture
 def address(moving: Path) -> Iterator[str]:
     """Of a server over it."""
-    server = Server(moving, port=0, api=Api(moving))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.address
-    server.shutdown()
-    server.server_close()
+    with serving(moving) as server:
+        yield server.address
 
 
 @pytest.fixture

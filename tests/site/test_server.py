@@ -8,18 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.site.conftest import NUM_RUNS
+from tests.site.planted import serving
 
-from rote.gathering.api import Api
 from rote.ledger.store import Store
 from rote.site.access import REFUSAL
-from rote.site.server import Server, open_in_browser
+from rote.site.server import open_in_browser
 
 
 @dataclass
@@ -37,13 +36,10 @@ class Ask:
 
 @pytest.fixture
 def ask(outputs: Path) -> Iterator[Ask]:
-    server = Server(outputs, port=0, api=Api(outputs))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    connection = http.client.HTTPConnection(*server.server_address[:2])
-    yield Ask(connection, server.address.partition("?token=")[2], server.server_address[1])
-    connection.close()
-    server.shutdown()
-    server.server_close()
+    with serving(outputs) as server:
+        connection = http.client.HTTPConnection(*server.server_address[:2])
+        yield Ask(connection, server.address.partition("?token=")[2], server.server_address[1])
+        connection.close()
 
 
 def get(ask: Ask, path: str, method: str = "GET", **headers: str) -> tuple[int, dict, bytes]:
@@ -165,7 +161,7 @@ def test_head_has_no_body(ask: Ask) -> None:
 
 
 def test_it_listens_to_this_machine_alone(outputs: Path) -> None:
-    with Server(outputs, port=0, api=Api(outputs)) as server:
+    with serving(outputs) as server:
         assert server.server_address[0] == "127.0.0.1"
 
 

@@ -8,17 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import wandb
 from hydra.core.global_hydra import GlobalHydra
+from tests import inprocess
 from tests.conftest import COMPOSER
 from tests.shared import Shared
 from tests.tracking.wandb_server import Server
 
-from rote.cli.main import main
 from rote.cluster.plan import Plan, load_plan
 from rote.cluster.planning import make_plan
 from rote.config.sweep import Grid, Sweep
@@ -37,15 +37,7 @@ FIXED = {
 }  # fmt: skip
 
 
-class Said(NamedTuple):
-    """How a command ended, what it printed, what it complained of."""
-
-    code: int
-    told: str
-    complaint: str
-
-
-Rote = Callable[..., Said]
+Rote = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
@@ -137,25 +129,17 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def rote(at_swept: Swept, capsys: pytest.CaptureFixture[str]) -> Rote:
+def rote(at_swept: Swept) -> Rote:
     """The command, in this process."""
-
-    def run(*words: str) -> Said:
-        capsys.readouterr()
-        code = main(words)
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return run
+    return partial(inprocess.rote, Path.cwd())
 
 
 @pytest.fixture
 def fresh_rote(at_swept: Swept, server: Server) -> Rote:
     """The command in a process of its own: wandb asks the server that it first knew of."""
 
-    def run(*words: str) -> Said:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "rote", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return Said(done.returncode, done.stdout, done.stderr)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import COMPOSER
+from tests.conftest import COMPOSER, Refused, points
 from tests.tracking.conftest import QUESTION, Rote, Server, Swept
 
 from rote.analysis.metrics import METRICS, SHARES, metric_of
 from rote.analysis.overviews import OVERVIEWS, PROGRESS, SETTING, Overview, overview_of
 from rote.analysis.report import kinds
 from rote.config.folders import sweep_files
-from rote.config.sweep import Sweep, points, read_sweep
+from rote.config.sweep import Sweep, read_sweep
 from rote.ledger.spec import flatten
 from rote.tracking.workspaces import Workspaces, wandb_column
 
@@ -128,13 +128,13 @@ def _refuse(*_: object) -> None:
 
 def test_the_command_prints_a_sweep_and_names_its_group(rote: Rote) -> None:
     said = rote("dashboard", "tiny")
-    assert said.code == 0
-    spec = json.loads(said.told)
+    assert said.returncode == 0
+    spec = json.loads(said.stdout)
     assert spec["workspace"]["displayName"] == "Capacity: tiny"
     (runs,) = spec["workspace"]["spec"]["section"]["runSets"]
     assert [one["value"] for one in runs["filters"]["filters"]] == ["tiny"]
-    assert rote("dashboard", "--kind", "text").code == 0
-    assert list(json.loads(rote("dashboard", "--all").told)) == kinds()
+    assert rote("dashboard", "--kind", "text").returncode == 0
+    assert list(json.loads(rote("dashboard", "--all").stdout)) == kinds()
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,13 @@ def test_the_command_prints_a_sweep_and_names_its_group(rote: Rote) -> None:
         ((), "name a launched sweep, or a kind"),
         (("--kind", "capacities"), "Did you mean 'capacity'?"),
         (("tiny", "--push", "rote"), "--push must be ENTITY/PROJECT"),
+        (("tiny", "--push", "me/rote/more"), "--push must be ENTITY/PROJECT"),
     ],
 )
-def test_what_is_no_dashboard_is_refused(rote: Rote, words: tuple[str, ...], message: str) -> None:
-    said = rote("dashboard", *words)
-    assert said.code == 2
-    assert message in said.complaint
+def test_what_is_no_dashboard_is_refused(
+    at_swept: Swept, refused: Refused, words: tuple[str, ...], message: str
+) -> None:
+    assert message in refused("dashboard", *words)
 
 
 def test_pushing_without_a_login_says_so_in_one_line(
@@ -158,15 +159,15 @@ def test_pushing_without_a_login_says_so_in_one_line(
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("HOME", str(tmp_path))
     said = fresh_rote("dashboard", "tiny", "--push", "me/rote")
-    assert said.code == 2
-    assert said.complaint.splitlines()[-1].startswith("rote: no login for wandb")
+    assert said.returncode == 2
+    assert said.stderr.splitlines()[-1].startswith("rote: no login for wandb")
 
 
 def test_pushing_saves_both_views(fresh_rote: Rote, server: Server) -> None:
     said = fresh_rote("dashboard", "tiny", "--push", "me/rote")
-    assert said.code == 0, said.complaint
+    assert said.returncode == 0, said.stderr
     assert [view["displayName"] for view in server.views] == ["Capacity: tiny"] * 2
-    assert len(said.told.splitlines()) >= 2
+    assert len(said.stdout.splitlines()) >= 2
     report, workspace = (json.loads(view["spec"]) for view in server.views)
     (section, *_) = workspace["section"]["panelBankConfig"]["sections"]
     assert "/reports/" in section["panels"][0]["config"]["value"]

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.conftest import MakeSpec
+from tests.conftest import MakeSpec, Refused
 
-from rote.cli.main import main
 from rote.config.compose import Composer
 from rote.ledger.store import Store
 from rote.run.execute import execute
+from rote.tracking import session
 from rote.tracking.offline import logs, records
-from rote.tracking.session import allowed_mode
 
 
 @pytest.mark.parametrize(
@@ -32,14 +31,12 @@ def test_the_stricter_mode_holds(
 ) -> None:
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv(variable, value)
-    assert allowed_mode(mode) == allowed
+    assert session.allowed_mode(mode) == allowed
 
 
 def test_a_run_without_wandb_leaves_no_log_and_waits_for_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rote.tracking import session
-
     monkeypatch.setenv("WANDB_MODE", "disabled")
     run = session.begin(tmp_path, run_id="0123456789abcdef", mode="online", project="rote")
     run.log({"loss": 1.0}, step=0, commit=True)
@@ -48,11 +45,10 @@ def test_a_run_without_wandb_leaves_no_log_and_waits_for_none(
 
 
 def test_a_report_is_not_logged_where_wandb_is_off(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, refused: Refused
 ) -> None:
     monkeypatch.setenv("WANDB_DISABLED", "true")
-    assert main(["report", "demo", "--wandb"]) == 2
-    assert "turns wandb off" in capsys.readouterr().err
+    assert "turns wandb off" in refused("report", "demo", "--wandb")
 
 
 def test_a_key_comes_before_the_environment_and_that_before_the_default(
@@ -86,8 +82,6 @@ def test_tags_come_after_those_of_rote(tiny: MakeSpec, store: Store) -> None:
 def test_wandb_samples_the_machine_where_a_run_is_on_a_gpu_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_on_gpu: bool
 ) -> None:
-    from rote.tracking import session
-
     identity = {"run_id": "0123456789abcdef", "mode": "offline", "project": "rote"}
     run = session.begin(tmp_path, samples_gpu=is_on_gpu, **identity)
     session.end(run)

@@ -11,7 +11,7 @@ from tests.conftest import MakeSpec
 from rote.core.units import bits_from_nats
 from rote.ledger.store import RunFolder, Store
 from rote.run.execute import execute
-from rote.tracking.offline import history, is_complete, records
+from rote.tracking.offline import is_complete, read_log, records
 from rote.training.training_run import Interrupted
 
 
@@ -19,42 +19,43 @@ def logs(folder: RunFolder) -> list[Path]:
     return sorted(folder.path.glob("wandb/offline-run-*/*.wandb"))
 
 
-def test_an_offline_run_holds_ids_curves_and_summary(tiny: MakeSpec, store: Store) -> None:
+@pytest.fixture
+def mirrored(tiny: MakeSpec, store: Store) -> RunFolder:
+    """A finished run with one offline log."""
     spec = tiny("log=offline", "log.group=questions")
-    record = execute(spec, store)
-    (file,) = logs(store.run(spec.run_id))
-    assert file.name == f"run-{spec.run_id}.wandb"
+    execute(spec, store)
+    return store.run(spec.run_id)
+
+
+def test_an_offline_run_holds_ids_curves_and_summary(mirrored: RunFolder) -> None:
+    (file,) = logs(mirrored)
+    assert file.name == f"run-{mirrored.run_id}.wandb"
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for expected in (spec.run_id, "questions", "memorised_bits", "bits_per_parameter"):
+    for expected in (mirrored.run_id, "questions", "memorised_bits", "bits_per_parameter"):
         assert expected in text
-    assert json.dumps(record.measures["cost"]["train_code_bits"])[:10] in text
+    assert json.dumps(mirrored.record().measures["cost"]["train_code_bits"])[:10] in text
 
 
-def test_our_reader_finds_the_curve(tiny: MakeSpec, store: Store) -> None:
-    spec = tiny("log=offline")
-    execute(spec, store)
-    folder = store.run(spec.run_id)
-    (file,) = logs(folder)
-    rows = history(file)
-    for row, logged in zip(folder.curve(), rows, strict=True):
+def test_our_reader_finds_the_curve(mirrored: RunFolder) -> None:
+    (file,) = logs(mirrored)
+    rows = read_log(file).rows
+    for row, logged in zip(mirrored.curve(), rows, strict=True):
         assert {key: logged[key] for key in row} == row
         assert logged["bits_per_parameter"] == row["memorised_bits"] / 2196
         assert logged["loss_bits_per_token"] == bits_from_nats(row["loss_nats_per_token"])
         assert logged["epochs"] == row["tokens"] / (12 * 8)
     torn = file.with_name("torn.wandb")
     torn.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    assert history(torn) == rows[: len(history(torn))]
+    assert read_log(torn).rows == rows[: len(read_log(torn).rows)]
     assert is_complete(file)
     assert not is_complete(torn)
     torn.write_bytes(b"")
-    assert history(torn) == []
+    assert read_log(torn).rows == []
 
 
-def test_every_curve_knows_its_axis_and_its_best(tiny: MakeSpec, store: Store) -> None:
-    spec = tiny("log=offline")
-    execute(spec, store)
-    (file,) = logs(store.run(spec.run_id))
+def test_every_curve_knows_its_axis_and_its_best(mirrored: RunFolder) -> None:
+    (file,) = logs(mirrored)
     metrics = {one.metric.name: one.metric for one in records(file) if one.HasField("metric")}
     losses = {"loss_nats_per_token", "loss_bits_per_token"}
     curves = {*losses, "memorised_bits", "bits_per_parameter", "learning_rate"}
@@ -76,10 +77,10 @@ def test_rows_that_wandb_lost_with_a_killed_process_are_logged_by_the_next(
         execute(spec, store, stop=lambda: next(steps) == 24)
     folder = store.run(spec.run_id)
     (file,) = logs(folder)
-    while history(file):  # as if it had been killed before wandb flushed them
+    while read_log(file).rows:  # as if it had been killed before wandb flushed them
         file.write_bytes(file.read_bytes()[:-100])
     execute(spec, store)
-    assert [row["step"] for row in history(logs(folder)[-1])] == [10, 20, 30]
+    assert [row["step"] for row in read_log(logs(folder)[-1]).rows] == [10, 20, 30]
 
 
 def test_a_resumed_run_goes_on_under_its_id_and_repeats_no_step(
@@ -94,7 +95,7 @@ def test_a_resumed_run_goes_on_under_its_id_and_repeats_no_step(
     execute(spec, store)
     files = logs(folder)
     assert {file.name for file in files} == {f"run-{spec.run_id}.wandb"}
-    logged = [row["step"] for file in files for row in history(file)]
+    logged = [row["step"] for file in files for row in read_log(file).rows]
     assert sorted(logged) == [10, 20, 30]
 
 
@@ -102,7 +103,7 @@ def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.wandb"
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match="is not a wandb transaction log"):
-        history(path)
+        read_log(path)
 
 
 def test_wandb_that_cannot_start_stops_no_run(

@@ -12,11 +12,11 @@ from rote.tracking.report_run import log_report, report_run_id
 
 def test_a_report_is_logged_once_beside_its_runs(copied: Swept, rote: Rote) -> None:
     said = rote("report", "tiny", "--wandb")
-    assert said.code == 0, said.complaint
+    assert said.returncode == 0, said.stderr
     folder = copied.outputs / "reports" / "tiny"
     manifest = json.loads((folder / "manifest.json").read_text())
     run_id = report_run_id("tiny", manifest["records_sha256"])
-    assert f"wandb: run {run_id} in project rote (offline)" in said.told
+    assert f"wandb: run {run_id} in project rote (offline)" in said.stdout
     assert log_report(folder, account_of(copied.plan)) == run_id
     (log,) = map(read_log, logs(folder))
     assert (log.run_id, log.group, log.job_type, log.project) == (run_id, "tiny", "report", "rote")
@@ -33,7 +33,7 @@ def test_a_report_is_logged_once_beside_its_runs(copied: Swept, rote: Rote) -> N
     logged = json.loads((files / row["runs.path"]).read_text())
     assert logged["columns"] == table.columns
     assert [line[0] for line in logged["data"]] == list(table["run_id"])
-    shown = json.loads(rote("dashboard", "tiny").told)
+    shown = json.loads(rote("dashboard", "tiny").stdout)
     for name in manifest["figures"]:
         assert f'"figures/{name}"' in json.dumps(shown)
     alpha = manifest["numbers"]["alpha fp32"]["bits_per_parameter"]

@@ -96,7 +96,8 @@ class RoteLauncher(Launcher):
             for index, overrides in enumerate(job_overrides)
         ]
         LOG.info("launching %d jobs, logs in %s", len(jobs), self._folder)
-        with isolated_children(*_folder_of_application()):
+        # Python first looks for modules of the program that was started here in its own folder.
+        with isolated_children(*([] if sys.flags.safe_path else sys.path[:1])):
             submitted = self.submit(jobs)
         answers = [_answer(job, sent) for job, sent in zip(jobs, submitted, strict=True)]
         for answer in answers:
@@ -180,11 +181,6 @@ class RoteSlurmLauncher(RoteLauncher):
             }
         )
         return executor
-
-
-def _folder_of_application() -> list[str]:
-    """Return where Python first looks for modules of the program that was started here."""
-    return [] if sys.flags.safe_path else sys.path[:1]
 
 
 def _answer(job: Job, submitted: "submitit.Job[JobReturn]") -> JobReturn:

@@ -18,6 +18,7 @@ from rote.analysis.estimators import paired_difference
 from rote.analysis.metrics import METRICS, Metric, derive
 from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.results import Results
+from rote.config.names import short_names
 from rote.core.arrays import Floats
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
@@ -179,11 +180,9 @@ def _ways_to_match(
         is_number = all(table.schema[key].is_numeric() for table in tables)
         differs = _values(tables[0], key) != _values(tables[1], key)
         if key.startswith("task.") and is_number and differs:
-            points = _keyed(names, _divided(tables, key), keys)
+            points = _keyed(names, _divided(tables, key), keys, divided=key)
             if all(points.filter(sweep=name)["key"].is_unique().all() for name in names):
-                leaf = key.rpartition(".")[2]
-                label = pl.col("point").str.replace(f"{leaf}=", f"{leaf}/parameters=", literal=True)
-                yield key, points.with_columns(label)
+                yield key, points
 
 
 def _divided(
@@ -202,12 +201,15 @@ def _divided(
 
 
 def _keyed(
-    names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
+    names: tuple[str, str],
+    tables: tuple[pl.DataFrame, pl.DataFrame],
+    keys: list[str],
+    divided: str = "",
 ) -> pl.DataFrame:
     """Return the runs of both sweeps with these settings as one text: null = null, 1 = 1.0.
 
     A run's point names the settings that vary, without those that vary together with an earlier
-    one.
+    one; ``divided`` is the setting that was divided by the number of parameters.
     """
     runs = [
         (name, row["run_id"], {key: _plain(row[key]) for key in keys})
@@ -221,10 +223,13 @@ def _keyed(
         division = tuple(first_with[value] for value in values)
         if len(first_with) > 1:
             naming.setdefault(division, key)
+    words = short_names(naming.values())
+    if divided in words:
+        words[divided] += "/parameters"
     rows = [
         (
             name,
-            " ".join(f"{key.rpartition('.')[2]}={settings[key]}" for key in naming.values()),
+            " ".join(f"{word}={settings[key]}" for key, word in words.items()),
             run_id,
             str(list(settings.values())),
         )

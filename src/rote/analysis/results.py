@@ -5,10 +5,10 @@ The table has a row per run, and a column per key of conf or stored sum.
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 from numpy.typing import NDArray
@@ -21,6 +21,14 @@ from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder
 
 Curve = Sequence[Mapping[str, float]]
+
+
+class FinishedRun(NamedTuple):
+    """The results of a finished run, without its arrays."""
+
+    record: Record
+    circumstances: Mapping[str, Any]  # may differ between two equal runs: device, time, memory
+    curve: Curve = ()  # empty if it was not asked for
 
 
 class Corpus(Protocol):
@@ -80,19 +88,13 @@ CIRCUMSTANCES = (
 )  # fmt: skip
 
 
-def table_of(
-    records: Sequence[Record], circumstances: Mapping[str, Mapping[str, Any]] | None = None
-) -> pl.DataFrame:
+def table_of(runs: Iterable[FinishedRun]) -> pl.DataFrame:
     """Build the table: columns named as in conf, then sums as stored; ratios are derived elsewhere.
-
-    ``circumstances``, by run id, add what may differ between two equal runs: device, time, memory.
 
     A key that some runs lack is null there. Raises ValueError, naming the column, if one column
     holds values of different kinds, and if circumstances lack a key.
     """
-    rows = [_row(record) for record in records]
-    if circumstances is not None:
-        rows = [row | _around(row["run_id"], circumstances[row["run_id"]]) for row in rows]
+    rows = [_row(run.record) | _around(run.record.run_id, run.circumstances) for run in runs]
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pl.DataFrame([series(name, [row.get(name) for row in rows]) for name in names])
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from rote.cli.arguments import Json, argument, flag, texts, whole
 from rote.cli.models import find_run
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, screen
+from rote.cli.screen import Screen, print_json, screen
 from rote.io.outputs import outputs_folder
 from rote.io.write import require_writable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rote.auditing.targets import AuditTarget
 
 SETS = {"members": "members", "nonmembers": "non-members"}
@@ -163,22 +161,21 @@ def _device(accelerator: str) -> str:
     return device
 
 
-def _print_audit(console: "Console", numbers: dict[str, Any], folder: Path) -> None:
+def _print_audit(console: Screen, numbers: dict[str, Any], folder: Path) -> None:
     from rote.analysis.audit.report import NUMBERS, PAGE
     from rote.analysis.audit.wording import start_warnings
 
     for key, name in SETS.items():
         counts = numbers[key]
         left_out = [f"{counts[each]:,} {each.replace('_', ' ')}" for each in COUNTED]
-        console.print(
-            f"{name}: {counts['scored']:,} of {counts['rows']:,} documents ({', '.join(left_out)})",
-            soft_wrap=True,
+        console.say(
+            f"{name}: {counts['scored']:,} of {counts['rows']:,} documents ({', '.join(left_out)})"
         )
     for warning in start_warnings(numbers):
-        console.print(warning, style="yellow", soft_wrap=True)
+        console.say(warning, style="yellow")
     for headline in numbers["headlines"]:
         verdict = headline.partition(": ")[2].partition(".")[0]
         style = "yellow" if verdict in WARNINGS else "green"
-        console.print(headline, style=style, soft_wrap=True)
-    console.print(str(folder / PAGE), soft_wrap=True)
-    console.print(str(folder / NUMBERS), soft_wrap=True)
+        console.say(headline, style=style)
+    console.say(folder / PAGE)
+    console.say(folder / NUMBERS)

@@ -57,7 +57,7 @@ def claims(
     if json:
         print_json(made)
     screen().print(scorecard.summary(judged))
-    screen().print(f"{folder / 'claims.html'}, claims.md, claims.json", soft_wrap=True)
+    screen().say(f"{folder / 'claims.html'}, claims.md, claims.json")
     require_no_damage(list(dict.fromkeys(damaged)))
     return 0
 

@@ -13,8 +13,9 @@ REFUSED = {
     "experimental_rerun": "would run code from a pickle: rote train --spec FILE repeats a run",
     "shell_completion": "does not know rote: use rote completion",
 }
-SWITCHES = ("hydra_help", "version", "resolve", "run", "multirun")
-WITH_VALUE = ("cfg", "package", "config_path", "config_name", "config_dir", "info")
+# Hydra's flags, with their short forms.
+SWITCHES = {"hydra_help": "", "version": "", "resolve": "", "run": "-r", "multirun": "-m"}
+WITH_TEXT = {"package": "-p", "config_path": "-cp", "config_name": "-cn", "config_dir": "-cd"}
 
 
 def read_flags(words: list[str]) -> argparse.Namespace:
@@ -41,7 +42,7 @@ def read_flags(words: list[str]) -> argparse.Namespace:
 def words_for_hydra(flags: argparse.Namespace) -> list[str]:
     """Return the given flags, without overrides, in the form that Hydra's parser reads."""
     switches = [_flag(name) for name in SWITCHES if getattr(flags, name)]
-    given = [name for name in WITH_VALUE if getattr(flags, name)]
+    given = [name for name in ("cfg", *WITH_TEXT, "info") if getattr(flags, name)]
     return switches + [f"{_flag(name)}={getattr(flags, name)}" for name in given]
 
 
@@ -70,17 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", type=_text)
     parser.add_argument("--spec", nargs="*", type=_text)
     parser.add_argument("--dry-run", action="store_true")
-    for short, name in (
-        ("-r", "--run"), ("-m", "--multirun"), ("-sc", "--shell-completion"),
-    ):  # fmt: skip
-        parser.add_argument(name, short, action="store_true")
-    for name in ("--hydra-help", "--version", "--resolve"):
-        parser.add_argument(name, action="store_true")
-    for short, name in (
-        ("-p", "--package"), ("-cp", "--config-path"), ("-cn", "--config-name"),
-        ("-cd", "--config-dir"),
-    ):  # fmt: skip
-        parser.add_argument(name, short, type=_text)
+    for name, short in {**SWITCHES, "shell_completion": "-sc"}.items():
+        parser.add_argument(_flag(name), *filter(None, [short]), action="store_true")
+    for name, short in WITH_TEXT.items():
+        parser.add_argument(_flag(name), short, type=_text)
     parser.add_argument("--experimental-rerun", type=_text)
     parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
     parser.add_argument("--info", "-i", const="all", nargs="?", choices=INFO)

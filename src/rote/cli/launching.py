@@ -6,13 +6,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from rich import filesize
-from rich.console import Console
 from rich.table import Table
 
 from rote.analysis.report import require_kind
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, screen
-from rote.cli.status import follow, standing, summarise
+from rote.cli.screen import Screen, print_json, screen
+from rote.cli.status import standing, summarise, watch
 from rote.cluster.launching import cancel, launch, require_mode, wait_for_end
 from rote.cluster.limits import Limits, reached
 from rote.cluster.plan import Plan, load_plan, sweep_folder
@@ -147,7 +146,7 @@ def _print_standing(outputs: Path, plan: Plan, *, as_json: bool) -> None:
         print_json(standing(outputs, [plan], sweep_status(outputs, [plan.name])))
 
 
-def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
+def _all_done(console: Screen, plan: Plan, outputs: Path) -> int:
     plan.save(outputs)
     if any(Store(outputs).run(run_id).damage() for run_id in plan.run_ids):
         return summarise(console, plan, outputs)
@@ -156,7 +155,7 @@ def _all_done(console: Console, plan: Plan, outputs: Path) -> int:
 
 
 def _launch(
-    console: Console, plan: Plan, outputs: Path, *, mode: str, wait: bool, limits: Limits
+    console: Screen, plan: Plan, outputs: Path, *, mode: str, wait: bool, limits: Limits
 ) -> int:
     """Send the remaining runs; follow them if they run in this terminal or ``wait`` is set.
 
@@ -177,7 +176,7 @@ def _launch(
         console.print(f"rote status {plan.name} shows where they stand")
         return 0
     try:
-        follow(console, plan, outputs, detached=launched.detached)
+        watch(console, plan, outputs, detached=launched.detached)
     except KeyboardInterrupt:
         if launched.job_ids and not launched.detached:
             cancel(outputs, plan.name)
@@ -192,9 +191,9 @@ def _jobs(job_ids: Sequence[str]) -> str:
     return f"{len(job_ids)} job{'s' if len(job_ids) > 1 else ''}: {shown}{more}"
 
 
-def _print_bill(console: Console, plan: Plan, bill: Bill, *, each: bool) -> None:
+def _print_bill(console: Screen, plan: Plan, bill: Bill, *, each: bool) -> None:
     """Print one line for the sweep; with ``each`` also one for every run."""
-    console.print(f"{plan.name}: {plan.question}", style="bold", soft_wrap=True)
+    console.say(f"{plan.name}: {plan.question}", style="bold")
     if each:
         console.print(_bill_table(plan.run_ids[:SHOWN_RUNS], bill))
         if (hidden := len(plan.points) - SHOWN_RUNS) > 0:

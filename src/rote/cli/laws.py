@@ -11,7 +11,7 @@ from cyclopts import Parameter, Token
 
 from rote.cli.arguments import CAPACITY, Json, argument, launched_sweeps, whole
 from rote.cli.progress import Bar
-from rote.cli.screen import grid, print_json, screen
+from rote.cli.screen import Screen, grid, print_json, screen
 from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
 from rote.io.write import named_by_digest, require_writable, sha256_of_file, write_json
@@ -19,8 +19,6 @@ from rote.planner.formatting import amount, short
 from rote.planner.request import DEVICE_FLOPS_PER_SECOND, PlanRequest
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rote.analysis.fit_sections import NotFitted, Runs, Through
     from rote.core.progress import Progress
     from rote.planner.law_estimates import LawEstimates
@@ -105,10 +103,10 @@ def fit(
     for through in fitted:
         _print_law(console, through)
     for each in others:
-        console.print(f"not fitted: {each.name}: {each.reason}", style="dim", soft_wrap=True)
+        console.say(f"not fitted: {each.name}: {each.reason}", style="dim")
     if len(fitted) > 1:
         console.print(grid(fits.ranking(fitted)))
-    console.print(f"{folder / 'fit.html'}", soft_wrap=True)
+    console.say(f"{folder / 'fit.html'}")
     require_no_damage(read.damaged)
     return 0
 
@@ -183,20 +181,18 @@ def _write_fit(
     write_json(folder / "fit.json", content)
 
 
-def _print_law(console: "Console", through: "Through") -> None:
+def _print_law(console: Screen, through: "Through") -> None:
     from rote.analysis import fit_sections as fits
 
-    console.print(f"{through.name}: {through.fitted.formula}", style="bold", soft_wrap=True)
+    console.say(f"{through.name}: {through.fitted.formula}", style="bold")
     shown = fits.constants(through)
     columns = [column for column in shown.columns if column.title != "meaning"]
     console.print(grid(replace(shown, columns=columns)))
-    console.print(
-        f"{fits.goodness(through.fitted)}. {fits.method(through.fitted)}.", soft_wrap=True
-    )
+    console.say(f"{fits.goodness(through.fitted)}. {fits.method(through.fitted)}.")
     for check in through.fitted.checks:
-        console.print(f"{check}.", soft_wrap=True)
+        console.say(f"{check}.")
     for warning in through.fitted.warnings:
-        console.print(f"- {warning}", style="yellow", soft_wrap=True)
+        console.say(f"- {warning}", style="yellow")
     console.print()
 
 
@@ -250,7 +246,7 @@ def plan(
         print_json({"page": str(folder / "plan.html"), **content})
     console = screen()
     _print_plan(console, made)
-    console.print(f"{folder / 'plan.html'}", soft_wrap=True)
+    console.say(f"{folder / 'plan.html'}")
     require_no_damage(damaged)
     return 0
 
@@ -274,13 +270,13 @@ def _estimates(
         return fitted_estimates(launched.name, runs, counted, results.alphas), damaged
 
 
-def _print_plan(console: "Console", made: "TrainingPlan") -> None:
+def _print_plan(console: Screen, made: "TrainingPlan") -> None:
     from rote.planner.checks import checks
     from rote.planner.page import sizes
     from rote.planner.wording import answer, notes
 
     for line in answer(made):
-        console.print(line, style="bold", soft_wrap=True)
+        console.say(line, style="bold")
     is_narrow = console.width < NARROW
     table = sizes(made, is_narrow=is_narrow, is_brief=True)
     styles = [
@@ -288,13 +284,13 @@ def _print_plan(console: "Console", made: "TrainingPlan") -> None:
         for index, row in enumerate(made.rows)
     ]
     if table.folded:
-        console.print(f"The same in all rows: {table.folded}.", soft_wrap=True)
+        console.say(f"The same in all rows: {table.folded}.")
     console.print(grid(table, styles=styles, is_stacked=True, box=None, header_style="bold"))
     if is_narrow:
         console.print("plan.html has more columns, as a wider screen would", style="dim")
     for note in notes(made):
-        console.print(f"- {note}", soft_wrap=True)
+        console.say(f"- {note}")
     console.print("Check it on the trained model:", style="bold")
     for check in checks(made):
-        console.print(f"- {check.measures}: {check.expects}", soft_wrap=True)
-        console.print(f"  {check.command}", style="dim", soft_wrap=True)
+        console.say(f"- {check.measures}: {check.expects}")
+        console.say(f"  {check.command}", style="dim")

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -58,9 +59,9 @@ def _check_outputs(*, as_json: bool) -> int:
         print_json({"outputs": str(outputs), "damaged": damaged})
     console = screen()
     for line in damaged:
-        console.print(line, style="yellow", soft_wrap=True)
+        console.say(line, style="yellow")
     result = f"{len(damaged)} damaged" if damaged else "every file that was read is sound"
-    console.print(f"{outputs}: {result}", soft_wrap=True)
+    console.say(f"{outputs}: {result}")
     return int(bool(damaged))
 
 
@@ -119,10 +120,9 @@ def _slurm() -> Iterator[Finding]:
 
 
 def _wandb() -> Iterator[Finding]:
-    netrc = Path.home() / ".netrc"
-    keyed = "WANDB_API_KEY" in os.environ or (
-        netrc.exists() and "wandb" in netrc.read_text(errors="ignore")
-    )
+    keyed = "WANDB_API_KEY" in os.environ
+    with suppress(OSError, RuntimeError):  # no such file, not ours to read, no home folder
+        keyed = keyed or "wandb" in (Path.home() / ".netrc").read_text(errors="ignore")
     advice = "" if keyed else "nothing, for log=offline; for log=online: wandb login"
     yield Finding("wandb account", "logged in" if keyed else "none", advice)
 

@@ -23,13 +23,13 @@ COMMANDS = {
     },
     "Sweeps": {
         "sweep": ("sweeps:sweep", "launch a sweep file and follow it to its end"),
-        "status": ("sweeps:status", "where the runs of a sweep stand"),
+        "status": ("status:status", "where the runs of a sweep stand"),
         "resume": ("sweeps:resume", "send what is neither done, nor under way, nor failed"),
         "retry": ("sweeps:retry", "as resume, and what failed is tried again"),
         "repair": ("sweeps:repair", "as resume, and damaged finished runs are trained anew"),
         "cancel": ("sweeps:cancel", "end the jobs of a sweep, keep what they have done"),
         "archive": ("sweeps:archive", "pack finished runs into few files, or bring them back"),
-        "logs": ("sweeps:logs", "what a run's worker wrote last, and why the run failed"),
+        "logs": ("status:logs", "what a run's worker wrote last, and why the run failed"),
     },
     "Results": {
         "report": ("results:report", "fit, draw and write the report of a sweep, or the site"),

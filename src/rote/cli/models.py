@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rote.cli.arguments import Json, argument, flag, launched_sweeps
 from rote.cli.progress import Bar
-from rote.cli.screen import print_json, screen
+from rote.cli.screen import Screen, print_json, screen
 from rote.io.outputs import outputs_folder
 from rote.io.write import write_bytes
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rote.coding.compression import Compressed
     from rote.ledger.store import RunFolder
 
@@ -57,7 +55,7 @@ def compress(
     else:
         console = screen()
         _print_sums(console, result)
-        console.print(str(output), soft_wrap=True)
+        console.say(output)
     return 0
 
 
@@ -74,7 +72,7 @@ def _sums(run_id: str, coded: "Compressed", rivals: dict[str, int]) -> dict[str,
     }
 
 
-def _print_sums(console: "Console", result: dict[str, Any]) -> None:
+def _print_sums(console: Screen, result: dict[str, Any]) -> None:
     from rich.table import Table
 
     content_bytes, header_bytes = result["content_bytes"], result["header_bytes"]
@@ -117,7 +115,7 @@ def decompress(
     if json:
         print_json({"run_id": folder.run_id, "file": str(output), "content_bytes": len(content)})
     else:
-        screen().print(f"{output}: {len(content):,} bytes", soft_wrap=True)
+        screen().say(f"{output}: {len(content):,} bytes")
     return 0
 
 

@@ -58,16 +58,14 @@ def collect(
         if from_:  # the runs of the plan, in its order; without a plan those of the group
             from rote.tracking.reading import read_back
 
-            read = read_back(from_, name, plan.run_ids if plan else None, progress)
-            if not read:
+            runs = read_back(from_, name, plan.run_ids if plan else None, progress)
+            if not runs:
                 raise ValueError(f"{from_} holds no finished run of {name!r}")
-            table = collected([each.finished for each in read], plan)
-            curves = {each.run_id: each.curve for each in read}
         else:
             assert plan is not None  # without a source the plan was loaded above
             runs, damaged = sound_runs(plan, Store(outputs), progress)
-            table = collected(runs, plan)
-            curves = {each.record.run_id: each.curve for each in runs}
+        table = collected(runs, plan)
+        curves = {run.record.run_id: run.curve for run in runs}
     names = [f"table.{form}", f"curves.{form}"] if form else list(COLLECTED)
     for file in names:
         write_frame(table if file.startswith("table") else curves_table(curves), folder / file)
@@ -75,7 +73,7 @@ def collect(
         print_json(_table_json([folder / file for file in names], table, plan))
     counted = f"{table.height} of {len(plan.specs)} runs" if plan else f"{table.height} runs"
     files = ", ".join([f"{folder / names[0]}", *names[1:]])
-    screen().print(f"{counted}, {table.width} columns: {files}", soft_wrap=True)
+    screen().say(f"{counted}, {table.width} columns: {files}")
     require_no_damage(damaged)
     return 0
 
@@ -107,9 +105,7 @@ def _collect_netcdf(name: str, *, from_: str | None, as_json: bool) -> int:
     write_with(path, lambda place: made.to_netcdf(place, engine="h5netcdf"))
     if as_json:
         print_json({"results_nc": str(path), "axes": dict(made.sizes), "variables": [*made]})
-    screen().print(
-        f"{len(made)} metrics by {', '.join(map(str, made.sizes))}: {path}", soft_wrap=True
-    )
+    screen().say(f"{len(made)} metrics by {', '.join(map(str, made.sizes))}: {path}")
     return 0
 
 
@@ -146,10 +142,10 @@ def report(
     if missing := len(plan.specs) - results.table.height:
         console.print(f"{missing} of {len(plan.specs)} runs are not in it", style="yellow")
     if results.code_versions:
-        console.print(results.code_versions, style="yellow", soft_wrap=True)
+        console.say(results.code_versions, style="yellow")
     for line in written.headlines:
         console.print(line)
-    console.print(f"{written.page}", soft_wrap=True)
+    console.say(written.page)
     run_id = log_report(plan, written.folder) if wandb else None
     if json:
         print_json(_report_json(plan, results, written) | {"wandb_run_id": run_id})
@@ -173,7 +169,7 @@ def _build_site(*, as_json: bool) -> None:
         f"{built.num_sweeps} sweeps, {built.num_runs:,} runs; "
         f"{built.num_written} of {built.num_files} files are new or changed"
     )
-    console.print(f"{built.index}", soft_wrap=True)
+    console.say(built.index)
 
 
 def _write_report(plan: "Plan", other_kind: str | None, results: "Results") -> "Report":
@@ -230,11 +226,11 @@ def compare(
         print_json(comparison_json(found))
     console = screen()
     for each in found.differing:
-        console.print(f"{each.key}: {each.first} against {each.second}", soft_wrap=True)
+        console.say(f"{each.key}: {each.first} against {each.second}")
     console.print(pairs(found))
     styles = ["bold" if each.difference.sign else "" for each in found.compared]
     console.print(grid(summary(found), styles=styles))
-    console.print(f"{written.page}", soft_wrap=True)
+    console.say(written.page)
     require_no_damage([*one.damaged, *other.damaged])
     return 0
 
@@ -261,7 +257,7 @@ def serve(
         with Bar() as progress:  # the first look at many runs takes seconds; later ones reuse it
             progress("looking at all runs", 0, None)
             server.answers.look()
-        console.print(f"{server.address}  ({outputs}; Ctrl-C ends it)", soft_wrap=True)
+        console.say(f"{server.address}  ({outputs}; Ctrl-C ends it)")
         with open_in_browser(server.address, outputs) if open_ else nullcontext():
             server.serve_forever(poll_interval=0.1)
     console.print("ended")

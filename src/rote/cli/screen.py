@@ -34,6 +34,10 @@ class Screen(Console):
         """Render as rich does, but without control characters."""
         return super().render_str(printable(text), **{**looks, "markup": False, "emoji": False})
 
+    def say(self, text: object, *, style: str = "") -> None:
+        """Print one line, which no screen folds: a path or a sentence can be copied whole."""
+        self.print(str(text), style=style, soft_wrap=True)
+
 
 def screen() -> Screen:
     """Return the console for results, which does not fold at 80 columns in a pipe."""

@@ -1,18 +1,18 @@
-"""Show the state of runs: tables, progress lines until the end, failures, logs."""
+"""Define commands that show the state of runs: tables, progress until the end, failures, logs."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from rote.cli.arguments import LAUNCHED, Follow, Json, argument, run_id, whole
 from rote.cli.progress import steps_of
-from rote.cli.screen import print_json, screen
+from rote.cli.screen import Screen, print_json, screen
 from rote.cluster.limits import reached
 from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Plan, launched, load_plan, sweep_folder
@@ -21,14 +21,12 @@ from rote.cluster.status import (
     Jobs,
     RunState,
     count,
-    label,
     labels,
     log_of,
     states,
     sweep_status,
     tail,
     trained_versions,
-    varying_keys,
 )
 from rote.io.outputs import outputs_folder
 from rote.io.read import Damaged, require_no_damage
@@ -47,20 +45,22 @@ URGENCY = (
 )  # fmt: skip
 
 
-def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
+def status(
+    name: Annotated[str | None, LAUNCHED] = None, /, *, follow: Follow = False, json: Json = False
+) -> int:
     """Print one sweep run by run, or every launched sweep on a line; as JSON the same.
 
     Raises ValueError for plans and journals that are damaged, once the others have been shown.
     """
     console = screen()
     outputs = outputs_folder()
-    if name is not None and wait:
-        follow(console, load_plan(outputs, name), outputs, detached=True)
+    if name is not None and follow:
+        watch(console, load_plan(outputs, name), outputs, detached=True)
     plans, damaged = _readable(outputs, launched(outputs) if name is None else [name])
     if name is not None and damaged:
         raise ValueError(damaged[0])
     jobs = sweep_status(outputs, [plan.name for plan in plans])
-    if as_json:
+    if json:
         print_json(standing(outputs, plans, jobs))
     elif name is not None:
         _print_runs(console, plans[0], outputs, jobs)
@@ -69,7 +69,7 @@ def print_status(name: str | None, *, wait: bool, as_json: bool) -> int:
         console.print(_sweeps(plans, Store(outputs), jobs))
         _print_held(console, jobs)
     else:
-        console.print(f"no sweep has been launched in {outputs}", soft_wrap=True)
+        console.say(f"no sweep has been launched in {outputs}")
     require_no_damage([*damaged, *jobs.damaged])
     return 0
 
@@ -108,13 +108,12 @@ def _sweeps(plans: Sequence[Plan], store: Store, jobs: Jobs) -> Table:
     return table
 
 
-def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None:
+def _print_runs(console: Screen, plan: Plan, outputs: Path, jobs: Jobs) -> None:
     runs = states(plan, Store(outputs), jobs)
     _warn_if_unknown(console, jobs)
-    keys = varying_keys(plan.specs)
     order = sorted(range(len(runs)), key=lambda index: URGENCY.index(runs[index].state))
     chosen = sorted(order[:SHOWN_RUNS]) if len(runs) > SHOWN_RUNS else range(len(runs))
-    names = [label(plan.points[index].spec, keys) for index in chosen]
+    names = labels(plan.specs, chosen)
     console.print(_table([runs[index] for index in chosen], names))
     if hidden := len(runs) - len(chosen):
         console.print(f"and {hidden:,} more")
@@ -122,11 +121,11 @@ def _print_runs(console: Console, plan: Plan, outputs: Path, jobs: Jobs) -> None
     _print_held(console, jobs)
     console.print(f"{plan.name}: {_tally(count(runs))}")
     if versions := trained_versions(plan, Store(outputs)):
-        console.print(versions, style="yellow", soft_wrap=True)
+        console.say(versions, style="yellow")
     _print_stop(console, plan, outputs)
 
 
-def _print_stop(console: Console, plan: Plan, outputs: Path) -> None:
+def _print_stop(console: Screen, plan: Plan, outputs: Path) -> None:
     """Print which limit of the sweep is reached, if one is."""
     if reason := reached(sweep_folder(outputs, plan.name), Store(outputs)):
         console.print(f"stopped: {reason}; rote resume takes a higher one", style="yellow")
@@ -141,39 +140,44 @@ def _table(runs: Sequence[RunState], names: Sequence[str]) -> Table:
     return table
 
 
-def _warn_if_unknown(console: Console, jobs: Jobs) -> None:
+def _warn_if_unknown(console: Screen, jobs: Jobs) -> None:
     if not jobs.known:
         console.print("queue unknown: squeue does not answer; only files were read", style="yellow")
 
 
-def print_logs(run_id: str, num_lines: int) -> int:
-    """Print the end of a run's log and its failure.
+def logs(
+    name: Annotated[str, argument("16 hex digits", converter=run_id, name="run_id")],
+    /,
+    *,
+    lines: Annotated[int, whole(1, 10**6, "how many")] = 40,
+) -> int:
+    """Print the end of the log of the run's worker, and the failure if it failed.
 
     Raises ValueError for a run that does not exist, and for a log that cannot be shown.
     """
     outputs = outputs_folder()
-    run = Store(outputs).run(run_id)
+    run = Store(outputs).run(name)
     if not run.path.is_dir():
-        raise ValueError(f"run {run_id!r} is not in {run.path.parent}: see rote status")
+        raise ValueError(f"run {name!r} is not in {run.path.parent}: see rote status")
     console = screen()
     try:
         if attempt := last_attempt(run):
-            _print_log(console, Path(attempt["log"]), num_lines, outputs)
+            path = Path(attempt["log"])
+            _print_log(console, path, tail(path, lines, outputs))
     finally:
         if failure := run.failure():
-            console.print(f"failed: {failure['reason']}", style="red", soft_wrap=True)
-            console.print(failure["details"], soft_wrap=True)
+            console.say(f"failed: {failure['reason']}", style="red")
+            console.say(failure["details"])
     return 0
 
 
-def _print_log(console: Console, path: Path, num_lines: int, outputs: Path) -> None:
-    lines = tail(path, num_lines, outputs)
-    console.print(str(path), soft_wrap=True)
+def _print_log(console: Screen, path: Path, lines: Sequence[str], style: str = "") -> None:
+    console.say(path)
     for line in lines:
-        console.print(f"  {line}", soft_wrap=True)
+        console.say(f"  {line}", style=style)
 
 
-def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> None:
+def watch(console: Screen, plan: Plan, outputs: Path, *, detached: bool) -> None:
     """Show a line for each training run and a bar for the whole sweep, until no job is left."""
     store = Store(outputs)
     names = dict(zip(plan.run_ids, labels(plan.specs), strict=True))
@@ -200,7 +204,7 @@ def follow(console: Console, plan: Plan, outputs: Path, *, detached: bool) -> No
                 time.sleep(QUEUE_POLL_SECONDS if detached else POLL_SECONDS)
 
 
-def summarise(console: Console, plan: Plan, outputs: Path) -> int:
+def summarise(console: Screen, plan: Plan, outputs: Path) -> int:
     """Print each failure with its reason; return 0 only if every run is done or on its way."""
     jobs = sweep_status(outputs, [plan.name])
     runs = states(plan, Store(outputs), jobs)
@@ -208,7 +212,7 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
     for run in runs:
         if run.state in ILL:
             text = f"{run.state}: {run.run_id} {names[run.run_id]}: {run.reason}"
-            console.print(text, style="red", soft_wrap=True)
+            console.say(text, style="red")
     _print_last_lines(console, outputs, runs, jobs)
     _print_held(console, jobs)
     counts = count(runs)
@@ -221,27 +225,23 @@ def summarise(console: Console, plan: Plan, outputs: Path) -> int:
     return 0 if sum(counts[state] for state in WELL) == len(runs) else 1
 
 
-def _print_last_lines(
-    console: Console, outputs: Path, runs: Sequence[RunState], jobs: Jobs
-) -> None:
+def _print_last_lines(console: Screen, outputs: Path, runs: Sequence[RunState], jobs: Jobs) -> None:
     """Print the last lines of the logs of lost jobs, each log once."""
     lost = {run.run_id for run in runs if run.state == "lost"}
-    logs = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
-    for path in sorted(logs):
-        console.print(str(path), soft_wrap=True)
+    paths = {log_of(job) for run_id, job in jobs.by_run.items() if run_id in lost}
+    for path in sorted(paths):
         try:
             lines = tail(path, LINES_OF_A_LOG, outputs)
         except Damaged as error:
             lines = [str(error)]
-        for line in lines:
-            console.print(f"  {line}", style="red", soft_wrap=True)
+        _print_log(console, path, lines, "red")
 
 
-def _print_held(console: Console, jobs: Jobs) -> None:
+def _print_held(console: Screen, jobs: Jobs) -> None:
     """Print how to release jobs that SLURM holds, which would wait for ever."""
     held = {job.job_id: job.waits_for for job in jobs.by_run.values() if job.is_held}
     for job_id, words in sorted(held.items()):
-        console.print(f"job {job_id} is {words}", style="yellow", soft_wrap=True)
+        console.say(f"job {job_id} is {words}", style="yellow")
 
 
 def _tally(counts: dict[str, int]) -> str:

@@ -1,22 +1,18 @@
-"""Define the commands that launch, show and cancel the runs of a sweep."""
+"""Define the commands that launch, cancel and pack the runs of a sweep."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from rote.cli.arguments import (
-    LAUNCHED,
-    Follow,
-    Json,
-    Launched,
-    argument,
-    flag,
-    number,
-    run_id,
-    sweep_files,
-    whole,
-)
+from rote.cli.arguments import Follow, Json, Launched, argument, flag, number, sweep_files, whole
+from rote.cli.progress import Bar
+from rote.cli.screen import print_json, screen
+from rote.cluster.plan import load_plan
+from rote.io.outputs import outputs_folder
+from rote.io.read import require_no_damage
+from rote.ledger import packing
+from rote.ledger.store import Store
 
 Mode = Literal["cached", "retry", "repair", "force", "read-only"]
 MODE = "retry: failures too, repair: damaged runs too, force: all anew, read-only: launch nothing"
@@ -63,18 +59,6 @@ def sweep(
     )  # fmt: skip
 
 
-def status(
-    name: Annotated[str | None, LAUNCHED] = None, /, *, follow: Follow = False, json: Json = False
-) -> int:
-    """Print one sweep run by run, or every launched sweep on a line.
-
-    Raises ValueError for plans and journals that are damaged, once the others have been shown.
-    """
-    from rote.cli.status import print_status
-
-    return print_status(name, wait=follow, as_json=json)
-
-
 def resume(
     name: Launched, /, *, limits: LimitFlags = NO_LIMITS, follow: Follow = False, json: Json = False
 ) -> int:
@@ -108,11 +92,7 @@ def cancel(name: Launched, /, *, json: Json = False) -> int:
 
     Raises ValueError for runs that no known job trains.
     """
-    from rote.cli.screen import print_json, screen
     from rote.cluster.launching import cancel
-    from rote.cluster.plan import load_plan
-    from rote.io.outputs import outputs_folder
-    from rote.ledger.store import Store
 
     outputs = outputs_folder()
     plan = load_plan(outputs, name)
@@ -143,14 +123,7 @@ def archive(
     Copies of the code that no job uses any more become one file each. Raises ValueError for what
     cannot be restored, once the rest is.
     """
-    from rote.cli.progress import Bar
-    from rote.cli.screen import print_json, screen
     from rote.cluster.launching import pack_code, unpack_code
-    from rote.cluster.plan import load_plan
-    from rote.io.outputs import outputs_folder
-    from rote.io.read import require_no_damage
-    from rote.ledger import packing
-    from rote.ledger.store import Store
 
     outputs = outputs_folder()
     plan, store = load_plan(outputs, name), Store(outputs)
@@ -171,20 +144,5 @@ def archive(
     if restore:
         require_no_damage([*moved.left, *torn])
     for line in moved.left[:SHOWN_RUNS]:
-        console.print(f"  {line}", soft_wrap=True)
+        console.say(f"  {line}")
     return 0
-
-
-def logs(
-    run: Annotated[str, argument("16 hex digits", converter=run_id, name="run_id")],
-    /,
-    *,
-    lines: Annotated[int, whole(1, 10**6, "how many")] = 40,
-) -> int:
-    """Print the end of the log of the run's worker, and the failure if it failed.
-
-    Raises ValueError for a run that does not exist, and for a log that cannot be shown.
-    """
-    from rote.cli.status import print_logs
-
-    return print_logs(run, lines)

@@ -13,11 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from rote.cli.hydra_flags import read_flags, words_for_hydra
 from rote.cli.progress import Bar, ProgressBar
-from rote.cli.screen import Failed, screen
+from rote.cli.screen import Failed, Screen, screen
 from rote.config.compose import Composer
 from rote.config.composed import plain
 from rote.config.data_resolver import DataResolver
@@ -152,7 +151,7 @@ def _run_one(config: dict[str, Any]) -> int:
     return _execute(console, store, spec)
 
 
-def _rehearse(console: Console, config: dict[str, Any]) -> int:
+def _rehearse(console: Screen, config: dict[str, Any]) -> int:
     """Compose and check one run as a plan does, and print its id and size."""
     from rote.run.preflight import Preflight
     from rote.tasks.text.task import rehearsal
@@ -165,7 +164,7 @@ def _rehearse(console: Console, config: dict[str, Any]) -> int:
     return 0
 
 
-def _execute(console: Console, store: Store, spec: Spec) -> int:
+def _execute(console: Screen, store: Store, spec: Spec) -> int:
     from rote.run.preflight import Preflight
     from rote.training.distributed import require_device
 
@@ -186,11 +185,11 @@ def _execute(console: Console, store: Store, spec: Spec) -> int:
         reason = f"{type(error).__name__}: {error}"
         raise Failed(f"run {spec.run_id}: {reason}; rote logs {spec.run_id} says where") from error
     _print_result(console, record)
-    console.print(str(store.run(spec.run_id).record_path), soft_wrap=True)
+    console.say(store.run(spec.run_id).record_path)
     return 0
 
 
-def _print_result(console: Console, record: Record) -> None:
+def _print_result(console: Screen, record: Record) -> None:
     cost = record.measures.get("cost")
     if cost is None:
         return

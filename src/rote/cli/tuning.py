@@ -23,7 +23,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from rote.analysis.metrics import METRICS, SHARES, derive, metric_of
-from rote.analysis.results import table_of
+from rote.analysis.results import FinishedRun, table_of
 from rote.cli.launching import launch_sweep, renamed
 from rote.cli.progress import Bar
 from rote.cli.screen import Failed, screen
@@ -197,7 +197,7 @@ class TrialRuns:
         run = self._store.run(run_id)
         if not run.is_done():
             return None
-        table = derive(table_of([run.record()], {run_id: run.circumstances()}))
+        table = derive(table_of([FinishedRun(run.record(), run.circumstances())]))
         value = table[self._metric][0] if self._metric in table.columns else None
         if not isinstance(value, int | float) or not isfinite(value):
             raise ValueError(f"run {run_id} holds no number {self._metric!r}: search for another")
@@ -250,4 +250,4 @@ def _print_best(study: optuna.Study, search: Search, runs: TrialRuns) -> None:
     value = metric.amount(study.best_value)
     number = f"trial {best.number + 1} of {len(study.trials)}"
     console.print(f"best: {metric.title} {value}, {number}, run {runs.run_ids[best.number]}")
-    console.print(f"rote train {shlex.join(runs.jobs[best.number])}", soft_wrap=True)
+    console.say(f"rote train {shlex.join(runs.jobs[best.number])}")

@@ -51,7 +51,7 @@ def dashboard(
         return 0
     for workspaces in made.values():
         for address in workspaces.push():
-            screen().print(address, soft_wrap=True)
+            screen().say(address)
     return 0
 
 
@@ -68,7 +68,7 @@ def _write_dashboard(name: str | None, kind: str | None) -> int:
     with Bar() as progress:
         page = dashboard_page(name, require_kind(kind) if kind else None, progress)
     write_bytes(folder / "dashboard.html", page)
-    screen().print(f"{folder / 'dashboard.html'}", soft_wrap=True)
+    screen().say(f"{folder / 'dashboard.html'}")
     return 0
 
 
@@ -86,7 +86,7 @@ def _workspaces(name: str | None, kind: str | None, push: str | None) -> "Worksp
     plan = None if name is None else load_plan(outputs, name)
     shown = require_kind(kind) if kind else (plan.report if plan else "")
     entity, _, project = push.partition("/") if push else ("", "", "")
-    if push and not (entity and project):
+    if push and (not entity or not project or "/" in project):
         raise ValueError(f"--push must be ENTITY/PROJECT, got {push!r}")
     account = account_of(plan)
     return Workspaces(
@@ -219,9 +219,9 @@ def _print_uploads(found: "list[Upload]") -> None:
     console = screen()
     for one in found:
         if one.state == PENDING:
-            console.print(f"pending: {one.path}", soft_wrap=True)
+            console.say(f"pending: {one.path}")
         if one.state == FAILED:
-            console.print(f"failed: {one.path}: {one.error}", style="red", soft_wrap=True)
+            console.say(f"failed: {one.path}: {one.error}", style="red")
     counts = Counter(one.state for one in found)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
     console.print(f"{len(found)} offline logs: {text}" if found else "no offline logs")

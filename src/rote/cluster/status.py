@@ -13,6 +13,7 @@ from rote.cluster.journal import Journal
 from rote.cluster.liveness import GONE, SentJob, last_attempt, sent_jobs
 from rote.cluster.plan import Plan, Point, sweep_folder
 from rote.cluster.preemption import CANCELLED
+from rote.config.names import short_names
 from rote.core.forked import mapped
 from rote.core.progress import no_progress
 from rote.core.provenance import code_versions
@@ -112,16 +113,17 @@ def count(runs: Sequence[RunState]) -> dict[str, int]:
     return {state: tally[state] for state in STATES}
 
 
-def labels(specs: Sequence[Spec]) -> list[str]:
-    """Return a label per run from the keys that vary in the sweep, cut to their last word."""
+def labels(specs: Sequence[Spec], chosen: Iterable[int] | None = None) -> list[str]:
+    """Return the settings that vary in the sweep, for each run or those at ``chosen`` places."""
     keys, rows = varying_keys(specs), once_a_group(_row)
-    return [label(spec, keys, {**rows(spec), "seed": spec.what["seed"]}) for spec in specs]
+    names = short_names(map(_noun, keys))
 
+    def label(spec: Spec) -> str:
+        row = {**rows(spec), "seed": spec.what["seed"]}
+        words = [_in_words(key, row[key], names[_noun(key)]) for key in keys if key in row]
+        return " ".join(words) or spec.run_id
 
-def label(spec: Spec, keys: Sequence[str], row: Mapping[str, Any] | None = None) -> str:
-    """Return the values of these keys in one run, if it has them; ``row``: its keys, if known."""
-    row = _row(spec) if row is None else row
-    return " ".join(_in_words(key, row[key]) for key in keys if key in row) or spec.run_id
+    return [label(specs[place]) for place in (range(len(specs)) if chosen is None else chosen)]
 
 
 def _row(spec: Spec) -> dict[str, Any]:
@@ -211,21 +213,18 @@ def _is_shown(key: str) -> bool:
     return group != "model" or name == "_target_"
 
 
-def _in_words(key: str, value: Any) -> str:
-    """Return the text of one setting.
-
-    A control is written as its name, then its settings; a class with its group: schedule=linear.
-    """
-    group, _, name = key.partition(".")
-    if group != "control":
-        if (noun := key.removesuffix("._target_")) != key:
-            return f"{_short(noun)}={str(value).rpartition('.')[2]}"
-        return f"{_short(key)}={value}"
-    return f"{name}={value}" if not name.endswith("._target_") else name.removesuffix("._target_")
+def _noun(key: str) -> str:
+    """Return the key that names a setting: a class and a number format go by their group."""
+    return "precision" if key == "precision.name" else key.removesuffix("._target_")
 
 
-def _short(key: str) -> str:
-    return "precision" if key == "precision.name" else key.rpartition(".")[2]
+def _in_words(key: str, value: Any, name: str) -> str:
+    """Return the text of one setting; a control is written as its name, then its settings."""
+    group, _, rest = key.partition(".")
+    is_class = key.endswith("._target_")
+    if group == "control":
+        return rest.removesuffix("._target_") if is_class else f"{rest}={value}"
+    return f"{name}={str(value).rpartition('.')[2] if is_class else value}"
 
 
 def _state(point: Point, folder: RunFolder, jobs: Jobs) -> RunState:

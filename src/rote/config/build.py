@@ -85,12 +85,17 @@ def require_known_keys(config: Mapping[str, Any], is_read: Callable[[str], bool]
                 f"key {key!r} has no effect: rote does not know it, no interpolation refers to it, "
                 f"and no _target_ stands above it.{hint}"
             )
-    for key in (*TOP, *READ):
-        tree: Any = config
-        for part in key.split("."):
-            if not isinstance(tree, Mapping) or part not in tree:
-                raise ValueError(f"the configuration has no {key!r}, which rote reads")
-            tree = tree[part]
+    if missing := next((key for key in (*TOP, *READ) if not has_key(config, key)), None):
+        raise ValueError(f"the configuration has no {missing!r}, which rote reads")
+
+
+def has_key(tree: Any, key: str) -> bool:
+    """Return whether a nested mapping holds a dotted key."""
+    for part in key.split("."):
+        if not isinstance(tree, Mapping) or part not in tree:
+            return False
+        tree = tree[part]
+    return True
 
 
 def _without_constructor(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rote.config.budget_scale import with_scaled_budget
-from rote.config.build import require_known_keys
+from rote.config.build import has_key, require_known_keys
 from rote.config.choices import own_place, unknown, unknown_key
 from rote.config.composed import Composed, Lines, plain
 from rote.config.folders import conf_folders
@@ -91,7 +91,8 @@ class Composer:
         if text not in self._read:
             (override,) = parse([text])
             _require_one_value(override)
-            group, is_choice = override.key_or_group, self.is_choice(override)
+            group = override.key_or_group
+            is_choice = self.is_group(group)
             own = own_contents(group, override.value()) if is_choice else []
             self._read[text] = _Line(override, is_choice, own)
         return self._read[text]
@@ -110,10 +111,6 @@ class Composer:
                 self._check_setting(composed, override)
                 self._checked.add(checked)
         return composed.config(settings)
-
-    def is_choice(self, override: Override) -> bool:
-        """Return whether the override chooses a file of a group rather than sets a value."""
-        return self.is_group(override.key_or_group)
 
     def is_group(self, key: str) -> bool:
         """Return whether ``key`` is chosen from files, as ``optim`` is."""
@@ -170,7 +167,7 @@ class Composer:
         if isinstance(value, str) and self.is_group(group):
             raise ValueError(f"{key} is chosen from files: write {group}={value}")
         for name in _named(key, value):
-            if not _has(composed.known, name):
+            if not has_key(composed.known, name):
                 raise unknown_key(name, [*flatten(composed.known), *groups()])
         if override.is_add() and not isinstance(value, dict | list):
             line = str(override.input_line).lstrip("+")
@@ -208,11 +205,3 @@ def _by_top_group(choices: Sequence[str]) -> list[Lines]:
     for choice in choices:
         tops.setdefault(re.split("[/@=]", choice.lstrip("+"))[0], []).append(choice)
     return [tuple(part) for part in tops.values()]
-
-
-def _has(tree: Any, key: str) -> bool:
-    for part in key.split("."):
-        if not isinstance(tree, dict) or part not in tree:
-            return False
-        tree = tree[part]
-    return True

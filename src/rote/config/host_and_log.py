@@ -84,7 +84,8 @@ def _require_rule(name: str, rule: object) -> None:
 
 def _require_time_to_leave(where: str, host: Mapping[str, Any]) -> None:
     """Raises ValueError for a job signalled to leave at its start: it would requeue for ever."""
-    if "time_minutes" in host and host["signal_seconds"] >= 60 * host["time_minutes"]:
+    has_both = {"time_minutes", "signal_seconds"} <= host.keys()
+    if has_both and host["signal_seconds"] >= 60 * host["time_minutes"]:
         raise ValueError(
             f"{where}.signal_seconds must be less than the {host['time_minutes']} minutes of "
             f"time_minutes, got {host['signal_seconds']}"
@@ -101,11 +102,14 @@ def _require_mirror(where: str, observer: Mapping[str, Any]) -> None:
     _require_each(where, {TAGS: None, **observer}, MIRROR_KEYS)
 
 
-def _tags(name: str, value: object) -> None:
-    """Raises ValueError unless it is null, words with commas between them, or a list of words."""
-    for each in [value] if not isinstance(value, list) else value:
-        if value is not None and not isinstance(each, str):
-            raise ValueError(f"{name} must be words, or a list of words, got {value!r}")
+def _must(accepts: Callable[[Any], bool], what: str) -> Check:
+    """Return a check that raises ValueError saying ``what`` the value must do."""
+
+    def check(name: str, value: object) -> None:
+        if not accepts(value):
+            raise ValueError(f"{name} must {what}, got {value!r}")
+
+    return check
 
 
 def _whole(least: int, most: int | None = None) -> Check:
@@ -138,50 +142,44 @@ def _or(also: object, word: str, check: Check) -> Check:
     return checked
 
 
-def _lines(name: str, value: object) -> None:
-    if not isinstance(value, list | tuple) or not all(isinstance(line, str) for line in value):
-        raise ValueError(f"{name} must be a list of shell lines such as [hostname], got {value!r}")
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
 
 
-def _flags(name: str, value: object) -> None:
-    is_list = isinstance(value, list | tuple)
-    for flag in value if is_list else [value]:  # type: ignore[attr-defined]
-        if (
-            not is_list
-            or not isinstance(flag, str)
-            or not flag.isprintable()
-            or not FLAG.fullmatch(flag)
-        ):
-            raise ValueError(
-                f"{name} must be a list of sbatch's long flags such as [hold, 'mail-type=FAIL'], "
-                f"got {flag!r}"
-            )
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
-def _rules(name: str, value: object) -> None:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{name} must be a list of rules with {LIMIT_KEY}, got {value!r}")
+def _is_flag(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and bool(FLAG.fullmatch(value))
 
 
-def _mapping(name: str, value: object) -> None:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name} must hold keys, or be {{}}, got {value!r}")
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must be a text, got {value!r}")
+def _are_tags(value: object) -> bool:
+    """Return whether it is null, words with commas between them, or a list of words."""
+    return value is None or all(map(_is_text, value if isinstance(value, list) else [value]))
+
+
+def _flags(name: str, value: Any) -> None:
+    wrong = [each for each in value if not _is_flag(each)] if _is_list(value) else [value]
+    if wrong:
+        raise ValueError(
+            f"{name} must be a list of sbatch's long flags such as [hold, 'mail-type=FAIL'], "
+            f"got {wrong[0]!r}"
+        )
 
 
 def _different(accepts: Callable[[object], bool], what: str) -> Check:
     """Return a check for a list of one or more different values that are each accepted."""
 
-    def check(name: str, value: object) -> None:
-        is_list = isinstance(value, list | tuple) and len(value) > 0
-        if not is_list or not all(map(accepts, value)) or len(set(value)) < len(value):  # type: ignore[arg-type, call-overload]
-            raise ValueError(f"{name} must be a list of different {what}, got {value!r}")
+    def is_right(value: Any) -> bool:
+        is_full = _is_list(value) and len(value) > 0
+        return is_full and all(map(accepts, value)) and len(set(value)) == len(value)
 
-    return check
+    return _must(is_right, f"be a list of different {what}")
 
 
 def _steps(name: str, value: object) -> None:
@@ -189,14 +187,6 @@ def _steps(name: str, value: object) -> None:
         require_whole(name, value, 2)
     else:
         _different(_is_step, "steps such as [0, 100]")(name, value)
-
-
-def _is_step(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _project(name: str, value: object) -> None:
@@ -207,6 +197,8 @@ def _project(name: str, value: object) -> None:
         )
 
 
+TEXT = _must(_is_text, "be a text")
+SHELL_LINES = "be a list of shell lines such as [hostname]"
 RESOURCES: Mapping[str, Check] = {
     "partition": _or_null(require_word),
     "account": _or_null(require_word),
@@ -223,7 +215,7 @@ RESOURCES: Mapping[str, Check] = {
     "gpu_memory_gib": _or_null(require_positive),
     "constraint": _or_null(require_line),
     "extra_sbatch": _flags,
-    "setup": _lines,
+    "setup": _must(lambda value: _is_list(value) and all(map(_is_text, value)), SHELL_LINES),
     "pack_minutes": _from(0),
     "flops_per_second": require_positive,
     "step_overhead_seconds": _from(0),
@@ -234,7 +226,7 @@ HOST: Mapping[str, Check] = {
     "workers": _or_null(_whole(1)),
     "max_array_size": _or_null(_whole(1)),
     "max_parallel_jobs": _or_null(_whole(1)),
-    "by_parameters": _rules,
+    "by_parameters": _must(_is_list, f"be a list of rules with {LIMIT_KEY}"),
     "threads": _whole(1, MOST_THREADS),
     "accelerator": _one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "recompute_above_gib": _or_null(_from(0)),
@@ -248,17 +240,17 @@ HOST: Mapping[str, Check] = {
 }
 LOG: Mapping[str, Check] = {
     "group": _or_null(require_line),
-    "question": _or_null(_text),
+    "question": _or_null(TEXT),
     "keep_weights": require_flag,
     "look_at": _or_null(_steps),
     "look_with": _or_null(_different(_is_text, "measures such as [cost]")),
-    "observers": _mapping,
+    "observers": _must(lambda value: isinstance(value, Mapping), "hold keys, or be {}"),
 }
 MIRROR_KEYS: Mapping[str, Check] = {
     "project": _project,
     "entity": _or_null(require_word),
     "mode": _one_of("online", "offline", "disabled"),
     "group": _or_null(require_line),
-    "notes": _or_null(_text),
-    TAGS: _tags,
+    "notes": _or_null(TEXT),
+    TAGS: _must(_are_tags, "be words, or a list of words"),
 }

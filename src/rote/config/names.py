@@ -1,7 +1,8 @@
 """Compose readable names of runs, as ``gpt demo_m N=244 fp32 · 792782``; the id keeps 16 digits."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -52,6 +53,21 @@ def setting_id(settings: Mapping[str, Any]) -> str:
 def is_seed(key: str) -> bool:
     """Return whether a dotted name is that of a seed."""
     return key.rpartition(".")[2].endswith("seed")
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Return by dotted key its last words, as few as tell it from the others: ``split.seed``."""
+    endings = {key: _endings(key) for key in keys}
+    counts = Counter(ending for each in endings.values() for ending in each)
+    return {
+        key: next((ending for ending in each if counts[ending] == 1), key)
+        for key, each in endings.items()
+    }
+
+
+def _endings(key: str) -> list[str]:
+    words = key.split(".")
+    return [".".join(words[-number:]) for number in range(1, len(words) + 1)]
 
 
 def size_name(size: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ class Primary:
 
     def choices(self, group: str) -> list[str]:
         """Return a group's choices (``optim``, ``optim/schedule``); empty if it is not a group."""
-        if not _can_be_group(group):
+        if not all(part.isidentifier() for part in group.split("/")):
             return []
         paths = [
             path for folder in self._folders(group) for path in (folder / group).glob("*.yaml")
@@ -97,10 +97,6 @@ class Primary:
             return
         with composing(), initialize_config_dir(str(conf_folder()), **VERSION_BASE):
             yield
-
-
-def _can_be_group(name: str) -> bool:
-    return all(part.isidentifier() for part in name.split("/"))
 
 
 def _folders(source: Any) -> list[Path]:

@@ -58,8 +58,14 @@ class Grid:
         for name in ("product", "zip", "cases", "derive"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ValueError(f"grid.{name} must be keys with values: {getattr(self, name)!r}")
-        if isinstance(self.filter, str):  # each letter would be read as an expression
+        if not isinstance(self.filter, list | tuple):  # a text would be read letter by letter
             raise ValueError(f"grid.filter must be a list of expressions: [{self.filter}]")
+        for key, values in (*self.zip.items(), *self.cases.items()):
+            if not isinstance(values, list | tuple):
+                raise ValueError(f"grid: {key} must have a list of values: {values!r}")
+        for case in itertools.chain(*self.cases.values()):
+            if not isinstance(case, Mapping):
+                raise ValueError(f"grid.cases must hold settings, KEY: VALUE, got {case!r}")
         lengths = {key: len(values) for key, values in self.zip.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"grid.zip needs axes of one length, got {lengths}")
@@ -77,6 +83,8 @@ class Sweep:
     capacity_from: str = ""  # the sweep whose reported capacity scales the report; "": published
 
     def __post_init__(self) -> None:
+        if not isinstance(self.report, str):
+            raise ValueError(f"report must name a kind of report: {self.report!r}")
         if not isinstance(self.fixed, Mapping):
             raise ValueError(f"fixed must be keys with values: {self.fixed!r}")
         if self.capacity_from:
@@ -158,10 +166,8 @@ def with_overrides(sweep: Sweep, overrides: Sequence[str], primary: Primary = OW
                 axes.pop(axis, None)
         if side_by_side:
             zipped |= side_by_side
-        elif is_swept:
-            product[name] = given
-        elif key in sweep.grid.product:
-            product[name] = [given]
+        elif is_swept or key in sweep.grid.product:
+            product[name] = given if is_swept else [given]
         else:
             fixed[name] = given
     grid = Grid(product=product, zip=zipped, cases=cases, derive=derive, filter=filters)
@@ -194,11 +200,6 @@ class GridPoint:
     overrides: list[str]
 
 
-def points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[list[str]]:
-    """Return the overrides of every point of `grid_points`."""
-    return (point.overrides for point in grid_points(sweep, composer, count))
-
-
 def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Iterator[GridPoint]:
     """Yield every point; ``count`` returns the number of parameters of a configuration's model.
 
@@ -213,8 +214,7 @@ def grid_points(sweep: Sweep, composer: Composer, count: CountParameters) -> Ite
     used = _names([*grid.derive.values(), *grid.filter])
     fixed = _lines(sweep.fixed)
     for axes in sweep.axes():
-        own = {key for key in axes if key in used and "." not in key and key != "seed"}
-        own = {key for key in own if not composer.is_group(key)}
+        own = {key for key in axes if key in used and key != "seed" and not composer.is_group(key)}
         overrides = fixed + _lines({k: v for k, v in axes.items() if k not in own})
         composer.require_chosen(overrides, source)
         if grid.derive or grid.filter:
@@ -295,5 +295,5 @@ def _evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     evaluator = EvalWithCompoundTypes(names=dict(names), functions=FUNCTIONS, operators=OPERATORS)
     try:
         return evaluator.eval(str(expression))
-    except (InvalidExpression, ArithmeticError, TypeError, ValueError) as error:
+    except (InvalidExpression, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"grid: {expression!r}: {error}") from error

@@ -45,9 +45,7 @@ from rote.ledger.spec import Spec, once_a_group
 ALLOW_VARIABLE = "ROTE_ALLOW"
 ENTRY_POINTS = "rote.targets"
 TARGET, INTERPOLATION = "_target_", "${"
-RESOLVER = re.compile(
-    r"\$\{(?!oc\.select:)[^{}]*:"
-)  # a call; ${size.width} reads the configuration
+RESOLVER = re.compile(r"\$\{(?!oc\.select:)[^{}]*:")  # a call; ${size.width} only reads a key
 KEYS = (TARGET, "setup", "extra_sbatch")
 Named = tuple[str, str]  # the key that names code, or INTERPOLATION, and its value
 
@@ -84,13 +82,23 @@ def allow_chosen_before(config: Any) -> None:
 
 
 def require_allowed(
-    config: Any, source: object = "the configuration", remedy: str | None = None
+    config: Any,
+    source: object = "the configuration",
+    remedy: str | None = None,
+    *,
+    allowed: set[Named] | None = None,
 ) -> None:
     """Raise ValueError naming ``source`` and the first thing in ``config`` that is not allowed.
 
     ``remedy`` tells a user who trusts code of the current folder what to do; default: ROTE_ALLOW.
+    ``allowed`` collects what is allowed, for a caller that checks one configuration after another.
     """
-    _require(config, source, set(), remedy)
+    try:
+        wrong = _first_other(config, set() if allowed is None else allowed, _is_allowed)
+    except RecursionError as error:
+        raise ValueError(f"{source} is nested too deeply") from error
+    if wrong is not None:
+        raise ValueError(_refusal(wrong, source, remedy))
 
 
 def require_own(specs: Iterable[Spec], source: object) -> None:
@@ -104,7 +112,7 @@ def require_own(specs: Iterable[Spec], source: object) -> None:
 
     def refused(spec: Spec) -> ValueError | None:
         try:
-            _require([spec.what, spec.how], source, allowed)
+            require_allowed([spec.what, spec.how], source, allowed=allowed)
         except ValueError as error:
             return error
         return None
@@ -142,15 +150,6 @@ def named_code(config: Any, key: str = "") -> Iterator[Named]:
         yield key, str(config)
     elif isinstance(config, str) and INTERPOLATION in config:
         yield INTERPOLATION, config
-
-
-def _require(config: Any, source: object, allowed: set[Named], remedy: str | None = None) -> None:
-    try:
-        wrong = _first_other(config, allowed, _is_allowed)
-    except RecursionError as error:
-        raise ValueError(f"{source} is nested too deeply") from error
-    if wrong is not None:
-        raise ValueError(_refusal(wrong, source, remedy))
 
 
 def _first_other(config: Any, known: set[Named], is_fine: Callable[[Named], bool]) -> Named | None:

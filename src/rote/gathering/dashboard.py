@@ -18,9 +18,8 @@ from rote.io.outputs import outputs_folder
 from rote.ledger.spec import flatten
 from rote.site import html
 from rote.site.catalogue import short
+from rote.site.detail import POINTS_OF_A_CURVE
 from rote.tracking.curves import Row, with_derived
-
-POINTS_OF_A_CURVE = 200  # a screen resolves no more
 
 
 def dashboard_page(name: str, kind: str | None = None, progress: Progress = no_progress) -> bytes:

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from rote.analysis.metrics import derive
 from rote.analysis.published import measured_alphas, report_of
-from rote.analysis.results import Results, series, table_of
+from rote.analysis.results import FinishedRun, Results, series, table_of
 from rote.cluster.plan import Plan, Point, load_plan
 from rote.core.forked import mapped
 from rote.core.progress import Progress
@@ -19,27 +19,14 @@ from rote.core.provenance import code_versions
 from rote.io.outputs import outputs_folder
 from rote.io.read import require_no_damage
 from rote.ledger.archive import sha256_of
-from rote.ledger.record import Record
 from rote.ledger.spec import flatten
-from rote.ledger.store import RunFolder, Store
+from rote.ledger.store import Store
 from rote.tasks.text.prepared import open_prepared
-
-if TYPE_CHECKING:
-    from rote.tracking.mirror import FinishedRun
 
 # Columns of every report's table besides stored sums; a report derives the columns it needs.
 IN_EVERY_REPORT = (
     "name", "train_tokens_per_second", "train_flops_per_second", "mfu",
 )  # fmt: skip
-
-
-class SoundRun(NamedTuple):
-    """A finished run whose files are undamaged."""
-
-    folder: RunFolder
-    record: Record
-    circumstances: dict[str, Any]
-    curve: list[dict[str, Any]]  # empty if curves were not asked for
 
 
 class GatheredRuns(NamedTuple):
@@ -57,19 +44,20 @@ def gathered(name: str, progress: Progress, *, capacity_from: str | None = None)
     ``capacity_from`` has no report that states a capacity.
     """
     outputs = outputs_folder()
-    plan = load_plan(outputs, name)
+    plan, store = load_plan(outputs, name), Store(outputs)
     reports, scale_by = outputs / "reports", capacity_from or plan.capacity_from
     if capacity_from and not report_of(reports, capacity_from).exists():
         raise ValueError(f"--capacity-from: {capacity_from!r} has no report: rote report it first")
-    runs, damaged = sound_runs(plan, Store(outputs), progress)
+    runs, damaged = sound_runs(plan, store, progress)
     alphas = measured_alphas(reports, scale_by, damaged) if scale_by else {}
     if capacity_from and not alphas:
         raise ValueError(f"--capacity-from: the report of {capacity_from!r} states no capacity")
+    folders = {run.record.run_id: store.run(run.record.run_id) for run in runs}
     results = Results(
-        table=derive(stored(runs), IN_EVERY_REPORT),
+        table=derive(table_of(runs), IN_EVERY_REPORT),
         curves={run.record.run_id: run.curve for run in runs},
-        records_sha256={run.record.run_id: sha256_of(run.folder.record_path) for run in runs},
-        folders={run.record.run_id: run.folder for run in runs},
+        records_sha256={name: sha256_of(folder.record_path) for name, folder in folders.items()},
+        folders=folders,
         alphas=alphas,
         open_corpus=open_prepared,
         progress=progress,
@@ -87,7 +75,7 @@ def _day(circumstances: Mapping[str, Any]) -> str:
 
 def sound_runs(
     plan: Plan, store: Store, progress: Progress, *, with_curves: bool = True
-) -> tuple[list[SoundRun], list[str]]:
+) -> tuple[list[FinishedRun], list[str]]:
     """Return the finished runs that can be used, and why others cannot.
 
     Raises ValueError if none can be used.
@@ -98,7 +86,7 @@ def sound_runs(
     runs = [
         run._replace(record=replace(run.record, what=run.record.what or point.spec.what))
         for point, run in zip(plan.points, found, strict=True)
-        if isinstance(run, SoundRun)
+        if isinstance(run, FinishedRun)
     ]
     if not runs:
         require_no_damage(damaged)
@@ -106,7 +94,7 @@ def sound_runs(
     return runs, damaged
 
 
-def _read(store: Store, point: Point, *, with_curves: bool) -> SoundRun | str | None:
+def _read(store: Store, point: Point, *, with_curves: bool) -> FinishedRun | str | None:
     """Return a finished run or why it cannot be used; None if it is not done.
 
     Settings equal to the plan's are left out: the points of a plan share them.
@@ -120,7 +108,7 @@ def _read(store: Store, point: Point, *, with_curves: bool) -> SoundRun | str | 
         if record.what == point.spec.what:
             record = replace(record, what={})
         curve = folder.curve() if with_curves else []
-        return SoundRun(folder, record, folder.circumstances(), curve)
+        return FinishedRun(record, folder.circumstances(), curve)
     except ValueError as error:
         return str(error)
 
@@ -137,16 +125,14 @@ def needs_columns(name: str) -> Iterator[None]:
         ) from error
 
 
-def collected(
-    runs: "Sequence[SoundRun] | Sequence[FinishedRun]", plan: Plan | None
-) -> pl.DataFrame:
+def collected(runs: Sequence[FinishedRun], plan: Plan | None) -> pl.DataFrame:
     """Return a row a run: settings, stored sums, columns derived from them, and the plan's axes.
 
     An axis that is no column yet (``ratio``) becomes one; one that chooses files holds their names.
     If a column of another meaning has its name (``model``, a model's shape), it is ``axis.model``.
     Plans of earlier versions hold no axes.
     """
-    table = derive(stored(runs))
+    table = derive(table_of(runs))
     points = plan.points if plan is not None else ()
     axes = {point.run_id: point.axes for point in points}
     settings = {key for point in points for key in flatten(point.spec.what)}
@@ -162,9 +148,3 @@ def _axis(name: str, values: Sequence[Any]) -> pl.Series:
     """Return a column; if some values are words (``auto``), all become words."""
     is_text = any(isinstance(value, str) for value in values)
     return series(name, [str(v) if is_text and v is not None else v for v in values])
-
-
-def stored(runs: "Sequence[SoundRun] | Sequence[FinishedRun]") -> pl.DataFrame:
-    """Return stored sums and circumstances of the runs."""
-    around = {run.record.run_id: run.circumstances for run in runs}
-    return table_of([run.record for run in runs], around)

@@ -112,7 +112,8 @@ class SweepResults:
         except ImportError as error:
             raise ValueError(NEEDED) from error
         dims = list(by) or list(self.axes)
-        self._require_columns([*dims, *columns])
+        if unknown := [name for name in (*dims, *columns) if name not in self.runs.columns]:
+            raise ValueError(f"the runs of {self.name!r} have no column {unknown[0]!r}")
         numbers = {name for name in self.runs.columns if self.runs[name].dtype.is_numeric()}
         shown = list(columns) or [name for name in METRICS if name in numbers - {*dims}]
         coordinates = {dim: self._values(dim) for dim in dims}
@@ -186,10 +187,6 @@ class SweepResults:
                 f"runs of {self.name!r} share a place by {', '.join(dims)}: name more dimensions"
             )
         return tuple(map(np.array, places))
-
-    def _require_columns(self, names: Sequence[str]) -> None:
-        if missing := [name for name in names if name not in self.runs.columns]:
-            raise ValueError(f"the runs of {self.name!r} have no column {missing[0]!r}")
 
 
 def _attributes(name: str) -> dict[str, str]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rote.analysis.results import FinishedRun
 from rote.cluster.plan import Plan, Point, launched, plan_path, read_plan
 from rote.cluster.status import Jobs, RunState, states, sweep_status
 from rote.io.write import sha256
-from rote.ledger.record import Record
 from rote.ledger.spec import Spec
 from rote.ledger.store import RunFolder, Store
 
@@ -88,7 +88,7 @@ class Catalogue:
         plan = Plan(name=SINGLE, question=question, report="", points=listed)
         # The same object while its runs are the same: it may be requested every second.
         before = self._plans.get(SINGLE, ("", plan))[1]
-        kept = before if before.run_ids == plan.run_ids else plan
+        kept = before if before.points == plan.points else plan
         self._plans[SINGLE] = ("", kept)
         return kept
 
@@ -142,24 +142,16 @@ def _stamp_of(path: Path) -> str:
     return f"{path.name} {seen.st_mtime_ns} {seen.st_size}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinishedRuns:
-    """The results of a finished run, except its arrays."""
-
-    record: Record  # its `what` is the plan's own object: ten thousand copies would fill the memory
-    circumstances: Mapping[str, Any]
-
-
 class Records:
     """Finished runs by id, read once while unchanged."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._read: dict[str, tuple[str, FinishedRuns]] = {}
+        self._read: dict[str, tuple[str, FinishedRun]] = {}
 
     def of_runs(
         self, runs: Iterable[tuple[Point, RunState]]
-    ) -> tuple[dict[str, FinishedRuns], dict[str, str]]:
+    ) -> tuple[dict[str, FinishedRun], dict[str, str]]:
         """Return, by run id, usable finished runs, and the reasons why the others are unusable."""
         finished, damaged = {}, {}
         for point, run in runs:
@@ -173,14 +165,14 @@ class Records:
                 damaged[point.run_id] = str(error)
         return finished, damaged
 
-    def of_run(self, point: Point) -> FinishedRuns:
+    def of_run(self, point: Point) -> FinishedRun:
         """Read one run; raises DamagedRecord, or OSError and ValueError for circumstances.json."""
         folder = self.store.run(point.run_id)
         seen = stamp([folder.record_path])
         if point.run_id not in self._read or self._read[point.run_id][0] != seen:
+            # The plan's own `what`: ten thousand copies would fill the memory.
             record = replace(folder.record(), what=point.spec.what)
-            finished = FinishedRuns(record=record, circumstances=folder.circumstances())
-            self._read[point.run_id] = (seen, finished)
+            self._read[point.run_id] = (seen, FinishedRun(record, folder.circumstances()))
         return self._read[point.run_id][1]
 
 

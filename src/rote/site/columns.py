@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import polars as pl
 
 from rote.analysis.metrics import METRICS, derive, metric_of
 from rote.analysis.overviews import overview_of
-from rote.analysis.results import table_of
+from rote.analysis.results import FinishedRun, table_of
 from rote.cluster.status import varying_keys
-from rote.config.names import is_seed, setting_words
+from rote.config.names import is_seed, setting_words, short_names
 from rote.core.provenance import code_versions
 from rote.io.read import Damaged, read_bytes
 from rote.ledger.spec import flatten
-from rote.site.catalogue import SINGLE, FinishedRuns, Records, SweepEntry, short
+from rote.site.catalogue import SINGLE, Records, SweepEntry, short
 
 Column = dict[str, Any]
 
@@ -40,11 +41,10 @@ def sweep_data(sweep: SweepEntry, records: Records, report: Path) -> dict[str, A
     notes = [versions] if versions and plan.name != SINGLE else []
     notes += [f"{run_id}: {why}" for run_id, why in damaged.items()]
     known = {*shared, *(column["key"] for column in columns)}
-    tables: tuple[tuple[str, Callable[[], pl.DataFrame | None]], ...] = (
-        ("measured", partial(measured, list(finished.values()))),
+    for group, read in (
+        ("measured", partial(measured, [*finished.values()])),
         ("reported", partial(_reported, report)),
-    )
-    for group, read in tables:
+    ):
         try:
             table = read()
         except CANNOT as error:
@@ -55,8 +55,7 @@ def sweep_data(sweep: SweepEntry, records: Records, report: Path) -> dict[str, A
             known |= {column["key"] for column in columns}
     columns.sort(key=_rank)
     reasons = [damaged.get(run.run_id, run.reason) for run in sweep.runs]
-    if reason := _column("reason", "standing", reasons, is_shown=True):
-        columns.append(reason)
+    columns += _column("reason", "standing", reasons, is_shown=True)
     return {
         "name": plan.name,
         "ids": plan.run_ids,
@@ -76,16 +75,13 @@ def _rank(column: Column) -> int:
 
 
 def measured(
-    finished: Sequence[FinishedRuns], names: Iterable[str] | None = None
+    finished: Sequence[FinishedRun], names: Iterable[str] | None = None
 ) -> pl.DataFrame | None:
     """Return stored sums and derived columns, all or these ``names``; None without runs.
 
     Raises ValueError if one column would hold values of different types.
     """
-    if not finished:
-        return None
-    around = {one.record.run_id: one.circumstances for one in finished}
-    return derive(table_of([one.record for one in finished], around), names)
+    return derive(table_of(finished), names) if finished else None
 
 
 def _standing(sweep: SweepEntry, damaged: Mapping[str, str]) -> list[Column]:
@@ -93,12 +89,11 @@ def _standing(sweep: SweepEntry, damaged: Mapping[str, str]) -> list[Column]:
     steps = [None if run.state == "done" else run.step for run in sweep.runs]
     # Known before a run is done; 0 for a run of no sweep until its record counts them.
     parameters = [point.parameters or None for point in sweep.plan.points]
-    columns = [
-        _column("state", "standing", states, is_shown=True),
-        _column("step", "standing", steps, is_shown=False),
-        _column("parameters", "standing", parameters, is_shown=True),
+    return [
+        *_column("state", "standing", states, is_shown=True),
+        *_column("step", "standing", steps, is_shown=False),
+        *_column("parameters", "standing", parameters, is_shown=True),
     ]
-    return [column for column in columns if column]
 
 
 def _settings(sweep: SweepEntry) -> tuple[list[Column], dict[str, Any]]:
@@ -107,17 +102,26 @@ def _settings(sweep: SweepEntry) -> tuple[list[Column], dict[str, Any]]:
     rows = [flatten(spec.what) for spec in specs]
     shown = set(varying_keys(specs))
     controls = [", ".join(spec.controls).replace("_", " ") or None for spec in specs]
-    own = [
-        _column("name", "setting", [*map(setting_words, rows)], is_shown=False),
-        _column("controls", "setting", controls, is_shown=True),
+    columns = [
+        *_column("name", "setting", [*map(setting_words, rows)], is_shown=False),
+        *_column("controls", "setting", controls, is_shown=True),
     ]
-    columns, shared = [column for column in own if column], {}
+    shared: dict[str, Any] = {}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = [row.get(key) for row in rows]
         if all(value == values[0] for value in values):
             shared[key] = values[0]
-        elif column := _column(key, "setting", values, is_shown=key in shown):
-            columns.append({**column, "seed": True} if is_seed(key) else column)
+        else:
+            columns += _column(key, "setting", values, is_shown=key in shown)
+    headed = [column for column in columns if column["shown"]]
+    names = short_names(column["key"] for column in headed)
+    titles = Counter(column["title"] for column in headed)
+    for column in headed:
+        if titles[column["title"]] > 1:
+            column["title"] = names[column["key"]]
+    for column in columns:
+        if is_seed(column["key"]):
+            column["seed"] = True
     return columns, shared
 
 
@@ -140,37 +144,37 @@ def _aligned(
     """Return the table's columns in the order of ``run_ids``; null for missing runs."""
     place = {run_id: index for index, run_id in enumerate(table["run_id"])}
     order = [place.get(run_id) for run_id in run_ids]
-    columns = []
+    columns: list[Column] = []
     for key in table.columns:
         if key in leaving_out or key == "run_id" or table[key].dtype.is_nested():
             continue
         held = table[key].to_list()
         values = [None if index is None else held[index] for index in order]
-        if column := _column(key, group, values, is_shown=key in MAIN):
-            columns.append(column)
+        columns += _column(key, group, values, is_shown=key in MAIN)
     return columns
 
 
-def _column(key: str, group: str, values: Sequence[Any], *, is_shown: bool) -> Column | None:
-    """Return a column with title, unit and form; None if it has no value.
+def _column(key: str, group: str, values: Sequence[Any], *, is_shown: bool) -> Iterator[Column]:
+    """Yield a column with title, unit and form, unless it has no value.
 
     Numbers stay as they are; other values become indices into a list of words. Mixed types raise
     nothing: they become words.
     """
     kinds = {type(value) for value in values if value is not None}
     if not kinds:
-        return None
+        return
     metric = metric_of(key)
     column = {
         "key": key, "group": group, "shown": is_shown, "title": metric.title, "unit": metric.unit,
         "form": metric.form,
     }  # fmt: skip
     if kinds <= NUMBERS:
-        return {**column, "values": short(values)}
+        yield {**column, "values": short(values)}
+        return
     named = [None if value is None else _word(key, value) for value in values]
     words = list(dict.fromkeys(word for word in named if word is not None))
-    codes = {word: code for code, word in enumerate(words)}
-    return {**column, "words": words, "codes": [codes.get(word, -1) for word in named]}  # type: ignore[arg-type]
+    codes = {word: code for code, word in enumerate(words)} | {None: -1}
+    yield {**column, "words": words, "codes": [codes[word] for word in named]}
 
 
 def _word(key: str, value: Any) -> str:

@@ -1,7 +1,7 @@
 """Describe one run in full: settings, curve, sums, circumstances, checks, and failure."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from rote.analysis.derived import UNIFORM
 from rote.analysis.estimate import number, typeset
 from rote.analysis.metrics import METRICS, metric_of
+from rote.analysis.results import FinishedRun
 from rote.cluster.liveness import last_attempt
 from rote.cluster.plan import Point
 from rote.cluster.status import RunState, tail
@@ -19,7 +20,7 @@ from rote.io.read import Damaged
 from rote.ledger.curve import BELOW_UNIFORM_BITS, LOSS_NATS, MEMORISED_BITS
 from rote.ledger.spec import flatten
 from rote.ledger.store import RunFolder, Store
-from rote.site.catalogue import FinishedRuns, Records, short
+from rote.site.catalogue import Records, short
 from rote.site.columns import CANNOT, measured
 
 POINTS_OF_A_CURVE = 200  # a screen resolves no more; curve.jsonl holds all of them
@@ -41,17 +42,15 @@ def runs_data(
         numbers = _main_numbers(list(finished.values()))
     except CANNOT:  # the sweep's own page names the faulty column
         numbers = {}
-    return {
-        point.run_id: {
-            "sweeps": sweeps,
-            "cards": numbers.get(point.run_id, []),
-            **_page(point, run, records.store, finished.get(point.run_id), damaged),
-        }
-        for point, run, sweeps in runs
-    }
+    found = {}
+    for point, run, sweeps in runs:
+        done, damage = finished.get(point.run_id), damaged.get(point.run_id)
+        page = _page(point, run, records.store, done, damage)
+        found[point.run_id] = {"sweeps": sweeps, "cards": numbers.get(point.run_id, []), **page}
+    return found
 
 
-def _main_numbers(finished: Sequence[FinishedRuns]) -> dict[str, list[dict[str, str]]]:
+def _main_numbers(finished: Sequence[FinishedRun]) -> dict[str, list[dict[str, str]]]:
     """Return main numbers by run id, each with its title and unit."""
     table = measured(finished, CARDS)
     if table is None:
@@ -69,36 +68,27 @@ def _main_numbers(finished: Sequence[FinishedRuns]) -> dict[str, list[dict[str, 
 
 
 def _page(
-    point: Point,
-    run: RunState,
-    store: Store,
-    finished: FinishedRuns | None,
-    damaged: Mapping[str, str],
+    point: Point, run: RunState, store: Store, finished: FinishedRun | None, damage: str | None
 ) -> dict[str, Any]:
     """Return one run's data; damage of an unfinished run is added to its reason."""
     found: list[str] = []
     left = _left(point, run, store, finished, found)
-    damage = damaged.get(point.run_id)
     reasons = [damage or run.reason, *(one for one in found if one not in (run.reason or ""))]
-    reason = "; ".join(filter(None, reasons)) or None
-    return {**_state(point, run, reason, is_damaged=damage is not None), **left}
-
-
-def _state(point: Point, run: RunState, reason: str | None, *, is_damaged: bool) -> dict[str, Any]:
     return {
         "id": point.run_id,
         "name": run_name(flatten(point.spec.what), point.run_id),
-        "state": "damaged" if is_damaged else run.state,
-        "reason": reason,
+        "state": run.state if damage is None else "damaged",
+        "reason": "; ".join(filter(None, reasons)) or None,
         "step": run.step,
         "max_steps": run.max_steps,
         "what": point.spec.what,
         "how": point.spec.how,
+        **left,
     }
 
 
 def _left(
-    point: Point, run: RunState, store: Store, finished: FinishedRuns | None, damaged: list[str]
+    point: Point, run: RunState, store: Store, finished: FinishedRun | None, damaged: list[str]
 ) -> dict[str, Any]:
     """Return what a run has written; damaged files are left out and added to ``damaged``."""
     folder = store.run(point.run_id)
@@ -123,7 +113,7 @@ def _left(
     }
 
 
-def _levels(point: Point, finished: FinishedRuns | None) -> dict[str, list[tuple[str, float]]]:
+def _levels(point: Point, finished: FinishedRun | None) -> dict[str, list[tuple[str, float]]]:
     """Return reference lines by curve: a uniform guess, and the entropy of the data."""
     settings = flatten(point.spec.what)
     number_of, length, symbols, base_symbols = (
@@ -160,7 +150,7 @@ def _in_bits(row: dict[str, Any]) -> dict[str, Any]:
     return row if nats is None else {**row, BITS_PER_TOKEN: bits_from_nats(nats)}
 
 
-def _record(finished: FinishedRuns | None) -> dict[str, Any] | None:
+def _record(finished: FinishedRun | None) -> dict[str, Any] | None:
     if finished is None:
         return None
     plain = asdict(finished.record)
@@ -168,26 +158,23 @@ def _record(finished: FinishedRuns | None) -> dict[str, Any] | None:
     return plain
 
 
-def _checks(point: Point, finished: FinishedRuns | None) -> list[dict[str, Any]]:
+def _checks(point: Point, finished: FinishedRun | None) -> list[dict[str, Any]]:
     """Return facts that were checked; ``holds`` is None if a no is a caution, not a fault."""
-    checks = [
-        {"statement": "the run id is the digest of its settings",
-         "holds": point.spec.run_id == point.run_id},
-    ]  # fmt: skip
-    if finished is None:
-        return checks
-    converged = bool(finished.record.training["converged"])
-    is_committed = finished.circumstances.get("uncommitted_digest") is None
-    return [
-        *checks,
-        {"statement": "the record's checksum matches its content", "holds": True},
-        {"statement": "training converged (otherwise memorised bits are a lower bound)",
-         "holds": converged or None},
-        {"statement": "trained by committed code", "holds": is_committed or None},
-    ]  # fmt: skip
+    found: list[tuple[str, bool | None]] = [
+        ("the run id is the digest of its settings", point.spec.run_id == point.run_id)
+    ]
+    if finished is not None:
+        converged = bool(finished.record.training["converged"])
+        is_committed = finished.circumstances.get("uncommitted_digest") is None
+        found += [
+            ("the record's checksum matches its content", True),
+            ("training converged (otherwise memorised bits are a lower bound)", converged or None),
+            ("trained by committed code", is_committed or None),
+        ]
+    return [{"statement": statement, "holds": holds} for statement, holds in found]
 
 
-def _failure(folder: RunFolder) -> Mapping[str, Any] | None:
+def _failure(folder: RunFolder) -> dict[str, Any] | None:
     failure = folder.failure()
     keep = ("reason", "details", "time_unix_seconds")
     return {key: failure[key] for key in keep} if failure else None

@@ -14,7 +14,11 @@ from rote.site.catalogue import changed_at
 FIGURES = ("svg", "png", "csv")  # file types that pages offer
 
 
-@dataclass(frozen=True, kw_only=True)
+def _headlines(numbers: Mapping[str, Any]) -> Iterable[str]:
+    return numbers.get("headlines", ())  # old manifests lack them
+
+
+@dataclass(frozen=True)
 class DocumentKind:
     """Where a command writes its pages, and which lines of its numbers state the findings."""
 
@@ -22,42 +26,27 @@ class DocumentKind:
     folder: str  # below outputs, and below the site
     page: str
     numbers: str  # a JSON file beside the page
-    lines: Callable[[Mapping[str, Any]], Iterable[str]]
-
-
-def _headlines(numbers: Mapping[str, Any]) -> Iterable[str]:
-    return numbers.get("headlines", ())  # old manifests lack them
+    lines: Callable[[Mapping[str, Any]], Iterable[str]] = _headlines
 
 
 def _laws(numbers: Mapping[str, Any]) -> Iterable[str]:
     return (f"{law}: {fit['formula']}" for law, fit in numbers.items())
 
 
-COMPARISONS = DocumentKind(
-    heading="Comparisons", folder="comparisons", page="report.html", numbers="manifest.json",
-    lines=_headlines,
-)  # fmt: skip
-REPORTS = DocumentKind(
-    heading="Further reports", folder="reports", page="report.html", numbers="manifest.json",
-    lines=_headlines,
-)  # fmt: skip
+def _counts(numbers: Mapping[str, Any]) -> Iterable[str]:
+    return (f"{what}: {count}" for what, count in numbers["summary"].items())
+
+
+COMPARISONS = DocumentKind("Comparisons", "comparisons", "report.html", "manifest.json")
+REPORTS = DocumentKind("Further reports", "reports", "report.html", "manifest.json")
 KINDS = (
     COMPARISONS,
     REPORTS,
-    DocumentKind(heading="Laws", folder="fits", page="fit.html", numbers="fit.json", lines=_laws),
-    DocumentKind(
-        heading="Plans", folder="plans", page="plan.html", numbers="plan.json",
-        lines=lambda numbers: numbers["answer"],
-    ),
-    DocumentKind(
-        heading="Audits", folder="audits", page="audit.html", numbers="audit.json",
-        lines=_headlines,
-    ),
-    DocumentKind(
-        heading="Published claims", folder="claims", page="claims.html", numbers="claims.json",
-        lines=lambda numbers: (f"{what}: {count}" for what, count in numbers["summary"].items()),
-    ),
-)  # fmt: skip
+    DocumentKind("Laws", "fits", "fit.html", "fit.json", _laws),
+    DocumentKind("Plans", "plans", "plan.html", "plan.json", lambda numbers: numbers["answer"]),
+    DocumentKind("Audits", "audits", "audit.html", "audit.json"),
+    DocumentKind("Published claims", "claims", "claims.html", "claims.json", _counts),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,21 +93,17 @@ class Document:
 
     def sweeps(self) -> list[str]:
         """Return the sweeps of a comparison."""
-        sweeps = self.numbers.get("sweeps", [])
-        return (
-            [name for name in sweeps if isinstance(name, str)] if isinstance(sweeps, list) else []
-        )
+        named = self.numbers.get("sweeps")
+        listed = named if isinstance(named, list) else []
+        return [name for name in listed if isinstance(name, str)]
 
     @cached_property
     def numbers(self) -> Mapping[str, Any]:
         """Return the content of its numbers file; empty if it cannot be read."""
         try:
-            numbers: dict[str, Any] = read_json(
-                self.path.parent / self.kind.numbers, mapped(anything)
-            )
+            return dict(read_json(self.path.parent / self.kind.numbers, mapped(anything)))
         except (FileNotFoundError, ValueError):
             return {}
-        return numbers
 
 
 def documents(outputs: Path, sweeps: Collection[str]) -> list[Document]:

@@ -22,7 +22,8 @@ from urllib.parse import unquote
 from rote.core.checks import require_whole
 from rote.io.write import sha256
 from rote.site.access import REFUSAL, Access
-from rote.site.site import Site, live_index, live_sweep
+from rote.site.html import counts
+from rote.site.site import Site, live_sweep
 
 ADDRESS = "127.0.0.1"
 MOMENT_SECONDS = 1.0  # how long a view of the folder counts as current
@@ -79,7 +80,7 @@ class Responses:
         site = self._site
         match words:
             case ["index"]:
-                answer: dict[str, Any] = live_index(site)
+                answer: Any = {name: counts(sweep) for name, sweep in site.sweeps.items()}
             case ["sweeps", name] if name in site.sweeps:
                 answer = live_sweep(site, name)
             case ["runs", run_id] if run_id in site.runs:

@@ -6,12 +6,13 @@ are made and written, each atomically.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rote.cluster.plan import Point
-from rote.cluster.status import RunState, label, varying_keys
+from rote.cluster.status import RunState, labels
 from rote.config.names import run_name
 from rote.core.progress import Progress, no_progress, with_progress
 from rote.io.read import Damaged, is_regular, read_inside, read_json, require_inside
@@ -25,7 +26,7 @@ from rote.site.detail import runs_data
 from rote.site.documents import Document, documents
 from rote.site.html import counts
 
-VERSION = "2"  # increase it when data files change in form: old ones are then rebuilt
+VERSION = "3"  # increase it when data files change in form: old ones are then rebuilt
 CHUNK_DIGITS = 2  # runs whose ids begin alike share a file: 256 files for any number of runs
 
 
@@ -66,15 +67,15 @@ class Site:
             "assets/plotly.min.js": html.plotly,
         }
         for name in html.assets():
-            made[f"assets/{name}"] = lambda name=name: html.asset(name)  # type: ignore[misc]
+            made[f"assets/{name}"] = partial(html.asset, name)
         for name in self.sweeps:
             made |= self._of_sweep(name)
         for one in self.documents:
-            made[one.address] = lambda one=one: self._document(one)  # type: ignore[misc]
+            made[one.address] = partial(self._document, one)
             for path in one.figures:
-                made[one.address_of(path)] = lambda path=path: self._read(path)  # type: ignore[misc]
+                made[one.address_of(path)] = partial(self._read, path)
         for chunk in self.chunks:
-            made[f"data/runs/{chunk}.js"] = lambda chunk=chunk: self._chunk(chunk)  # type: ignore[misc]
+            made[f"data/runs/{chunk}.js"] = partial(self._chunk, chunk)
         return made
 
     def run_data(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -134,8 +135,7 @@ class Site:
         return read_inside(self.catalogue.outputs, path)
 
     def _chunk(self, chunk: str) -> bytes:
-        chosen = self.chunks[chunk]
-        return script(f"runs/{chunk}", self.run_data(chosen))
+        return script(f"runs/{chunk}", self.run_data(self.chunks[chunk]))
 
     def _report_table(self, name: str) -> Path:
         return self.catalogue.outputs / "reports" / name / "table.parquet"
@@ -153,35 +153,28 @@ def _digest(words: list[str]) -> str:
 STILL = ("done", "waiting")  # states that do not change within a second
 
 
-def live_index(site: Site) -> dict[str, Any]:
-    """Return the four counts of every sweep."""
-    return {name: counts(sweep) for name, sweep in site.sweeps.items()}
-
-
 def live_sweep(site: Site, name: str) -> dict[str, Any]:
     """Return counts, states of unfinished runs, and a digest that changes with finished runs."""
     now = site.sweeps[name]
-    keys = varying_keys(now.plan.specs) if any(run.state == "running" for run in now.runs) else []
+    running = [place for place, run in enumerate(now.runs) if run.state == "running"]
+    names = labels(now.plan.specs, running) if running else []
     return {
         "counts": counts(now),
         "queue_is_known": now.queue_is_known,
         "done": site.stamp(name, only_done=True),
         "states": [[run.run_id, run.state, run.step] for run in now.runs if run.state not in STILL],
         "moving": [
-            {
-                **_moving(run),
-                "name": run_name(flatten(point.spec.what), run.run_id),
-                "label": label(point.spec, keys),
-            }
-            for point, run in zip(now.plan.points, now.runs, strict=True)
-            if run.state == "running"
+            _moving(now.runs[place], now.plan.points[place], label)
+            for place, label in zip(running, names, strict=True)
         ],
     }
 
 
-def _moving(run: RunState) -> dict[str, Any]:
+def _moving(run: RunState, point: Point, label: str) -> dict[str, Any]:
     return {
         "id": run.run_id,
+        "name": run_name(flatten(point.spec.what), run.run_id),
+        "label": label,
         "step": run.step,
         "max_steps": run.max_steps,
         "progress": run.progress_text,

@@ -1,6 +1,7 @@
 """Convert curves between disk and wandb: derived columns, summaries, and rows read back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from rote.analysis.overviews import EPOCHS, PROGRESS, STEP, TOKENS
@@ -12,6 +13,9 @@ Row = dict[str, float]
 COUNTS = (STEP, TOKENS)
 BITS_PER_PARAMETER = "bits_per_parameter"
 LOSS_BITS = "loss_bits_per_token"
+AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "min": min, "max": max, "last": itemgetter(-1),
+}  # fmt: skip
 ADDED = (EPOCHS, BITS_PER_PARAMETER, LOSS_BITS)  # derived, for wandb's axes; never on disk
 
 
@@ -32,7 +36,9 @@ def as_on_disk(logged: Mapping[str, Any]) -> Row:
         for name, value in logged.items()
         if not name.startswith("_") and name not in ADDED
     }
-    return {name: int(own[name]) if name in COUNTS else float(own[name]) for name in _ordered(own)}
+    # Axes first: wandb does not keep the order of columns.
+    order = sorted(own, key=lambda name: (name not in COUNTS, name))
+    return {name: int(own[name]) if name in COUNTS else float(own[name]) for name in order}
 
 
 def merged(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -57,16 +63,7 @@ def curve_summary(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     return {
-        name: {kind: _aggregate(kind, values) for kind in aggregates(name)}
+        name: {kind: AGGREGATES[kind](values) for kind in aggregates(name)}
         for name, values in columns.items()
         if name not in PROGRESS
     }
-
-
-def _aggregate(kind: str, values: list[float]) -> float:
-    return {"min": min(values), "max": max(values), "last": values[-1]}[kind]
-
-
-def _ordered(names: Iterable[str]) -> list[str]:
-    """Return axes first: wandb does not keep the order of columns."""
-    return sorted(names, key=lambda name: (name not in COUNTS, name))

@@ -7,7 +7,6 @@ would change a column's type), so values to be read back are stored as text.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,20 @@ import polars as pl
 
 from rote.analysis.metrics import derive
 from rote.analysis.overviews import PROGRESS, SETTING, STEP
-from rote.analysis.results import table_of
+from rote.analysis.results import FinishedRun, table_of
 from rote.config.names import run_name, setting_id
 from rote.ledger.record import Record
 from rote.ledger.spec import Spec, flatten
 from rote.ledger.store import RunFolder
 from rote.tracking import session
 from rote.tracking.curves import Row, aggregates, curve_summary, with_derived
-from rote.tracking.offline import history, logs
+from rote.tracking.offline import logs, read_log
 
 TRAIN, REPORT = "train", "report"  # job types
 RECORD = "record_json"  # the text of record.json, with its checksum
 CIRCUMSTANCES = "circumstances_json"
 DERIVED = "derived"  # metrics that `rote.analysis.metrics` derives from the sums
 SHOWN_CIRCUMSTANCES = ("device", "train_seconds", "measure_seconds", "peak_memory_bytes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedRun:
-    """The data of a run, without its arrays, for a table and a report."""
-
-    record: Record
-    circumstances: Mapping[str, Any]
 
 
 def summary_of(record: Record, circumstances: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,15 +49,12 @@ def finished_of(summary: Mapping[str, Any]) -> FinishedRun | None:
     """Return the run; None if it had not ended. Raises DamagedRecord for a changed record."""
     if RECORD not in summary or CIRCUMSTANCES not in summary:
         return None
-    return FinishedRun(
-        record=Record.from_json(summary[RECORD]),
-        circumstances=json.loads(summary[CIRCUMSTANCES]),
-    )
+    return FinishedRun(Record.from_json(summary[RECORD]), json.loads(summary[CIRCUMSTANCES]))
 
 
 def _derived(record: Record, circumstances: Mapping[str, Any]) -> dict[str, Any]:
     """Return derived numbers, nested at dots in their names as wandb writes them."""
-    stored = table_of([record], {record.run_id: circumstances})
+    stored = table_of([FinishedRun(record, circumstances)])
     (row,) = derive(stored).select(pl.exclude(stored.columns)).rows(named=True)
     nested: dict[str, Any] = {}
     for name, value in row.items():
@@ -158,7 +146,7 @@ class WandbMirror:
 
     def _logged(self) -> Iterator[dict[str, Any]]:
         for path in logs(self.folder.path):
-            yield from (row for row in history(path) if STEP in row)
+            yield from (row for row in read_log(path).rows if STEP in row)
 
 
 def _is_on_gpu(spec: Spec) -> bool:

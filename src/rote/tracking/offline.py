@@ -43,8 +43,9 @@ class Log:
 
 def logs(folder: Path) -> list[Path]:
     """Return the transaction logs of all sessions in ``folder``/wandb, oldest first."""
-    # The names begin with the time; the pattern skips `latest-run`, a link to one of them.
-    return sorted(folder.glob("wandb/*run-*/*.wandb"), key=_began)
+    # The names hold the time; the pattern skips `latest-run`, a link to one of them.
+    found = folder.glob("wandb/*run-*/*.wandb")
+    return sorted(found, key=lambda path: path.parent.name.removeprefix("offline-"))
 
 
 def read_log(path: Path) -> Log:
@@ -69,11 +70,6 @@ def run_id_of(path: Path) -> str:
         if record.WhichOneof("record_type") == "run":
             return str(record.run.run_id)
     return ""
-
-
-def history(path: Path) -> list[dict[str, Any]]:
-    """Return every logged row in order; raises ValueError for another kind of file."""
-    return read_log(path).rows
 
 
 def is_complete(path: Path) -> bool:
@@ -129,10 +125,6 @@ def _pieces(data: bytes) -> Iterator[tuple[int, bytes, int]]:
             return
         position += HEADER.size + length
         yield kind, piece, position
-
-
-def _began(path: Path) -> str:
-    return path.parent.name.removeprefix("offline-")
 
 
 def _set_identity(log: Log, run: Any) -> None:

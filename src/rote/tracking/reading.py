@@ -5,14 +5,14 @@ returns a sample of 500 rows and is never used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rote.analysis.overviews import STEP
+from rote.analysis.results import FinishedRun
 from rote.core.progress import Progress, no_progress, with_progress
 from rote.tracking.curves import Row, merged
-from rote.tracking.mirror import TRAIN, FinishedRun, finished_of
+from rote.tracking.mirror import TRAIN, finished_of
 from rote.tracking.offline import Log, read_log
 from rote.tracking.session import asking, require_server
 
@@ -21,22 +21,9 @@ SOURCES = f"{ONLINE}ENTITY/PROJECT or {OFFLINE}FOLDER"
 ROWS_A_PAGE = 1000  # the most per page of wandb's own scan
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mirrored:
-    """A finished run as wandb holds it."""
-
-    finished: FinishedRun
-    curve: list[Row]  # as in curve.jsonl
-
-    @property
-    def run_id(self) -> str:
-        """Return the run id, as on disk."""
-        return self.finished.record.run_id
-
-
 def read_back(
     source: str, group: str, run_ids: Sequence[str] | None, progress: Progress = no_progress
-) -> list[Mirrored]:
+) -> list[FinishedRun]:
     """Return finished runs: these ids in this order, or without ids a group's, oldest first.
 
     Raises ValueError for a source that does not exist, and DamagedRecord.
@@ -47,13 +34,13 @@ def read_back(
         found = _from_logs(Path(source.removeprefix(OFFLINE)), group, run_ids, progress)
     else:
         raise ValueError(f"--from must be {SOURCES}, got {source!r}")
-    by_id = {one.run_id: one for one in found}
+    by_id = {run.record.run_id: run for run in found}
     return [by_id[run_id] for run_id in (run_ids or by_id) if run_id in by_id]
 
 
 def _from_logs(
     folder: Path, group: str, run_ids: Sequence[str] | None, progress: Progress
-) -> Iterator[Mirrored]:
+) -> Iterator[FinishedRun]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder")
     lives: dict[str, list[Log]] = {}
@@ -69,12 +56,12 @@ def _from_logs(
         summary = {name: value for log in own for name, value in log.summary.items()}
         if finished := finished_of(summary):
             rows = (row for log in own for row in log.rows)
-            yield Mirrored(finished=finished, curve=merged(rows))
+            yield finished._replace(curve=merged(rows))
 
 
 def _from_server(
     path: str, group: str, run_ids: Sequence[str] | None, progress: Progress
-) -> Iterator[Mirrored]:
+) -> Iterator[FinishedRun]:
     if path.count("/") != 1:
         raise ValueError(f"--from must be {SOURCES}, got {ONLINE + path!r}")
     filters: dict[str, Any] = {"jobType": TRAIN}
@@ -86,7 +73,7 @@ def _from_server(
         runs = wandb.Api().runs(path, filters=filters, order="+created_at", lazy=False)
         for run in with_progress(runs, f"reading {ONLINE}{path}", progress):
             if finished := finished_of(run.summary):
-                yield Mirrored(finished=finished, curve=_scanned(run, finished.record.what))
+                yield finished._replace(curve=_scanned(run, finished.record.what))
 
 
 def _scanned(run: Any, what: Mapping[str, Any]) -> list[Row]:

@@ -47,7 +47,8 @@ def log_report(folder: Path, account: Account) -> str:
         )
         try:
             run.log(_media(folder), step=0, commit=True)
-            run.summary.update(_headline_numbers(manifest["numbers"]))
+            numbers = manifest["numbers"].items()
+            run.summary.update({name: _plain(number) for name, number in numbers})
         except BaseException:
             session.end(run, exit_code=1)
             raise
@@ -65,10 +66,6 @@ def _media(folder: Path) -> dict[str, Any]:
         PAGE: wandb.Html((folder / "report.html").read_text(), inject=False),
         **figures,
     }
-
-
-def _headline_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(number) for name, number in numbers.items()}
 
 
 def _plain(number: Any) -> Any:

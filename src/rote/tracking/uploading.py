@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def offline_logs(folder: Path, *, is_running: bool) -> list[Upload]:
         upload = Upload(path=path, run_id=run_id, state=state)
         behind = any(one.state == PENDING for one in uploads)
         if run_id and not behind and _was_sent(upload):
-            upload = Upload(path=path, run_id=run_id, state=SENT)
+            upload = replace(upload, state=SENT)
         uploads.append(upload)
     return uploads
 
@@ -125,12 +125,12 @@ def _wandb_sync(paths: Iterable[Path], jobs: int) -> list[str]:
 
 
 def _settled(upload: Upload, error: str) -> Upload:
-    path, run_id = upload.path, upload.run_id
     if error:
         _wandbs_mark(upload).unlink(missing_ok=True)
-        return Upload(path=path, run_id=run_id, state=FAILED, error=error)
-    write_json(upload.mark, {"sha256": sha256_of_file(path), "time_unix_seconds": time.time()})
-    return Upload(path=path, run_id=run_id, state=SENT)
+        return replace(upload, state=FAILED, error=error)
+    sha256 = sha256_of_file(upload.path)
+    write_json(upload.mark, {"sha256": sha256, "time_unix_seconds": time.time()})
+    return replace(upload, state=SENT)
 
 
 def _was_sent(upload: Upload) -> bool:

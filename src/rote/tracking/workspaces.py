@@ -4,6 +4,7 @@ wandb-workspaces produces JSON in ``_to_model``, which is private, so its versio
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from rote.analysis.metrics import METRICS, SHARES, metric_of
@@ -201,20 +202,16 @@ def _resolved(column: str) -> str:
     return f"config:{top}.value{dot}{rest}"
 
 
-def _renumbered(spec: Any) -> Any:
+def _renumbered(node: Any, ids: Iterator[int] | None = None) -> Any:
     """Replace random ids of panels and run sets by their places, so that two prints compare."""
-    ids: Iterator[int] = iter(range(1_000_000))
-    return _with_ids(spec, ids)
-
-
-def _with_ids(node: Any, ids: Iterator[int]) -> Any:
+    ids = count() if ids is None else ids
     if isinstance(node, list):
-        return [_with_ids(each, ids) for each in node]
+        return [_renumbered(each, ids) for each in node]
     if not isinstance(node, dict):
         return node
     return {
         key: f"{next(ids):010d}"
         if key == "__id__" or (key == "id" and value)
-        else _with_ids(value, ids)
+        else _renumbered(value, ids)
         for key, value in node.items()
     }

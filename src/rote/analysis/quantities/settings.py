@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from rote.config.names import short_names
+
 AXES = ("task.", "model.", "optim.", "budget.", "precision.name")
 IN_OPTIM = {  # controls that are settings of the optimiser (conf/control)
     "optim.optimiser.weight_decay": "weight_decay",
@@ -43,18 +45,18 @@ def differing_settings(
     def comes_with_a_class(name: str) -> bool:
         return name.startswith(tuple(classes) or "\0") and runs[name].drop_nulls().n_unique() == 1
 
+    words = short_names(name.removesuffix("._target_") for name in (*differing, *at))
     return [
-        _in_words(name)
+        _in_words(name, words[name.removesuffix("._target_")])
         for name in differing
         if name.endswith("._target_") or not comes_with_a_class(name)
     ]
 
 
-def _in_words(name: str) -> pl.Expr:
-    """Format the last word of a key and its value; a class with its kind, as "schedule linear"."""
-    if (noun := name.removesuffix("._target_")) != name:
-        return pl.format(f"{noun.rpartition('.')[2]} {{}}", pl.col(name).str.split(".").list.last())
-    return pl.format(f"{name.rpartition('.')[2]} {{}}", pl.col(name))
+def _in_words(name: str, word: str) -> pl.Expr:
+    """Format a setting and its value; of a class its own name, as "schedule linear"."""
+    value = pl.col(name).str.split(".").list.last() if name.endswith("._target_") else pl.col(name)
+    return pl.format(f"{word} {{}}", value)
 
 
 def control_words(runs: pl.DataFrame) -> pl.Expr:
@@ -94,7 +96,8 @@ def _with_strength(runs: pl.DataFrame, name: str) -> pl.Expr:
     keys = [key for key in runs.columns if key.startswith(f"control.{name}.")]
     keys = [key for key in keys if not key.endswith("._target_")]
     strengths = [key for key in keys if runs[key].drop_nulls().n_unique() > 1] or keys[:1]
-    return pl.concat_str([_named(name), *map(_in_words, strengths)], separator=" ")
+    words = [_in_words(key, word) for key, word in short_names(strengths).items()]
+    return pl.concat_str([_named(name), *words], separator=" ")
 
 
 def joined_words(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:

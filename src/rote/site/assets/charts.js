@@ -5,6 +5,9 @@
 // Okabe and Ito 2008, as in rote.analysis.drawing; grey stands for black, which the dark swallows.
 rote.PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6B6B6B"];
 rote.MARKS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x"];
+rote.colour = (place) => rote.PALETTE[place % rote.PALETTE.length];
+rote.mark = (place) =>
+  rote.MARKS[Math.floor(place / rote.PALETTE.length + place) % rote.MARKS.length];
 rote.OUTLINE = "#8a8f98"; // keeps both ends of a colour scale visible on both grounds
 
 // Between the margins of A4 at 96 pixels an inch, and half of it: on paper a chart is no wider, for
@@ -18,6 +21,8 @@ rote.BUTTONS = [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetSc
 rote.plain = (text) =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
+rote.lines = (texts) => texts.filter(Boolean).map(rote.plain).join("<br>");
+
 rote.unplain = (text) =>
   text.replaceAll("<br>", "; ").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
@@ -25,6 +30,9 @@ rote.unplain = (text) =>
 rote.logTicks = (values) => ({
   dtick: "D2", tickformat: values.some((value) => value > 0 && value < 1) ? "~g" : "~s",
 });
+
+rote.HOVER = "%{text}<extra></extra>";
+rote.ofRuns = (n) => (n === 1 ? "1 run" : `mean of ${rote.number(n)} runs`);
 
 rote.axis = (title, isLog, values) => ({
   title: { text: rote.plain(title), standoff: 8 },

@@ -4,22 +4,17 @@
 
 {
   const { settings, sections } = JSON.parse(rote.find("data").textContent);
-  const colour = (place) => rote.PALETTE[(place ?? 0) % rote.PALETTE.length];
-  const mark = (place) =>
-    rote.MARKS[Math.floor(place / rote.PALETTE.length + place) % rote.MARKS.length];
   // Where colours repeat, lines of curves differ.
   const dash = (place) => ["solid", "dot", "dash"][Math.floor(place / rote.PALETTE.length) % 3];
-  const alone = { showlegend: false, hovertemplate: "%{text}<extra></extra>" };
-  const lines = (...texts) => texts.filter(Boolean).map(rote.plain).join("<br>");
-  const counted = (n) => (n === 1 ? "1 run" : `mean of ${rote.number(n)} runs`);
+  const alone = { showlegend: false, hovertemplate: rote.HOVER };
 
   const points = (panel) => panel.series.map((one) => ({
     ...alone, type: "scatter", mode: "markers", x: one.x, y: one.y,
-    text: one.ids.map((id, at) => lines(settings[one.setting], `run ${id.slice(0, rote.ID_LETTERS)}`,
-      `${panel.x}: ${rote.number(one.x[at])}`, `${panel.y}: ${rote.number(one.y[at], panel.form)}`,
-      one.open[at] && "not converged")),
-    marker: { color: colour(one.setting), size: 7, line: { width: 1, color: rote.OUTLINE },
-      symbol: one.open.map((isOpen) => `${mark(one.setting)}${isOpen ? "-open" : ""}`) },
+    text: one.ids.map((id, at) => rote.lines([settings[one.setting],
+      `run ${id.slice(0, rote.ID_LETTERS)}`, `${panel.x}: ${rote.number(one.x[at])}`,
+      `${panel.y}: ${rote.number(one.y[at], panel.form)}`, one.open[at] && "not converged"])),
+    marker: { color: rote.colour(one.setting), size: 7, line: { width: 1, color: rote.OUTLINE },
+      symbol: one.open.map((isOpen) => `${rote.mark(one.setting)}${isOpen ? "-open" : ""}`) },
   }));
 
   const spread = (panel, one, at) => {
@@ -33,8 +28,9 @@
     ...alone, type: "bar", textposition: "none",
     x: panel.series.map((one) => one.label.split(" \u00b7 ").at(-1)),
     y: panel.series.map((one) => one.mean[0]),
-    text: panel.series.map((one) => lines(one.label, counted(one.num_runs), spread(panel, one, 0))),
-    marker: { color: panel.series.map((one) => colour(one.setting)) },
+    text: panel.series.map((one) =>
+      rote.lines([one.label, rote.ofRuns(one.num_runs), spread(panel, one, 0)])),
+    marker: { color: panel.series.map((one) => rote.colour(one.setting ?? 0)) },
     error_y: { type: "data", symmetric: false, color: rote.OUTLINE, thickness: 2, width: 4,
       visible: panel.series.some((one) => one.num_runs > 1),
       array: panel.series.map((one) => one.most[0] - one.mean[0]),
@@ -43,14 +39,14 @@
 
   const curve = (panel) => panel.series.flatMap((one) => {
     const edge = { ...alone, type: "scatter", mode: "lines", x: one.x, hoverinfo: "skip",
-      hovertemplate: null, line: { width: 0, color: colour(one.setting) } };
+      hovertemplate: null, line: { width: 0, color: rote.colour(one.setting) } };
     const band = one.num_runs > 1
       ? [{ ...edge, y: one.least },
-        { ...edge, y: one.most, fill: "tonexty", fillcolor: `${colour(one.setting)}38` }] : [];
+        { ...edge, y: one.most, fill: "tonexty", fillcolor: `${rote.colour(one.setting)}38` }] : [];
     return [...band, { ...alone, type: "scatter", mode: "lines", x: one.x, y: one.mean,
-      text: one.x.map((x, at) => lines(settings[one.setting], counted(one.num_runs),
-        `${panel.x}: ${rote.number(x)}`, spread(panel, one, at))),
-      line: { width: 2, color: colour(one.setting), dash: dash(one.setting) } }];
+      text: one.x.map((x, at) => rote.lines([settings[one.setting], rote.ofRuns(one.num_runs),
+        `${panel.x}: ${rote.number(x)}`, spread(panel, one, at)])),
+      line: { width: 2, color: rote.colour(one.setting), dash: dash(one.setting) } }];
   });
 
   const make = { points, bars, curve };
@@ -58,7 +54,7 @@
   rote.find("settings").append(...settings.map((words, place) => {
     const swatch = rote.make("span", { class: "swatch", "aria-hidden": "true" });
     const style = { solid: "solid", dot: "dotted", dash: "dashed" }[dash(place)];
-    swatch.style.borderTop = `.2rem ${style} ${colour(place)}`;
+    swatch.style.borderTop = `.2rem ${style} ${rote.colour(place)}`;
     return rote.make("li", {}, swatch, words);
   }));
   sections.forEach(({ panels }, outer) => panels.forEach((panel, inner) => {

@@ -34,6 +34,17 @@ rote.make = (tag, settings = {}, ...children) => {
   return made;
 };
 
+// Items by what `keyOf` says of each, in the order of their first ones.
+rote.grouped = (items, keyOf) => {
+  const found = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    if (!found.has(key)) found.set(key, []);
+    found.get(key).push(item);
+  }
+  return found;
+};
+
 rote.find = (id) => document.getElementById(id);
 
 rote.choice = (label, options, chosen, change, settings = {}) => {

@@ -41,11 +41,8 @@ rote.meanCell = (table, column, indices) => {
 };
 
 rote.tally = (table, column, indices) => {
-  const counts = new Map();
-  for (const index of indices) {
-    const word = column.written(index, table.isDone(index));
-    counts.set(word, (counts.get(word) ?? 0) + 1);
-  }
-  const words = [...counts].map(([word, n]) => (counts.size > 1 && n > 1 ? `${n} ${word}` : word));
+  const found = rote.grouped(indices, (index) => column.written(index, table.isDone(index)));
+  const words = [...found].map(([word, { length }]) =>
+    (found.size > 1 && length > 1 ? `${length} ${word}` : word));
   return words.length > 4 ? `${words.length} values` : words.join(", ");
 };

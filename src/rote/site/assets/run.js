@@ -30,7 +30,7 @@
         name: title, x: step, y: run.curve[key], line: { color: rote.PALETTE[at], width: 2 },
         text: step.map((x, row) =>
           `step ${rote.number(x)}<br>${title}: ${rote.number(run.curve[key][row])}`),
-        hovertemplate: "%{text}<extra></extra>" };
+        hovertemplate: rote.HOVER };
       const levels = (run.levels[key] ?? []).map(([name, value]) => ({ type: "scatter",
         mode: "lines", name: `${name}: ${rote.number(value)}`, x: [step[0], step.at(-1)],
         y: [value, value], hoverinfo: "skip",

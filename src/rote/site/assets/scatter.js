@@ -110,9 +110,9 @@ rote.Scatter = class {
   showApart(apart, why) {
     const place = rote.find("apart");
     place.hidden = !apart.length;
-    const counts = new Map();
-    for (const index of apart) counts.set(why.get(index), (counts.get(why.get(index)) ?? 0) + 1);
-    const reasons = [...counts].map(([reason, n]) => `${rote.number(n)} ${reason}`).join("; ");
+    const counts = rote.grouped(apart, (index) => why.get(index));
+    const reasons = [...counts].map(([reason, { length }]) => `${rote.number(length)} ${reason}`)
+      .join("; ");
     const [summary, list] = place.children;
     summary.textContent = `Not in the chart: ${reasons}`;
     const links = apart.slice(0, rote.MOST_APART).flatMap((i) => [this.table.link(i), ", "]);
@@ -126,21 +126,13 @@ rote.Scatter = class {
     if (!column) return [{ name: "runs", indices: drawn, marker: blue }];
     const isScale = column.isNumber && column.distinct() > rote.PALETTE.length;
     if (isScale) return [this.scale(column, drawn)];
-    const found = new Map();
-    for (const index of drawn) {
-      const value = column.at(index);
-      if (!found.has(value)) found.set(value, []);
-      found.get(value).push(index);
-    }
+    const found = rote.grouped(drawn, (index) => column.at(index));
     const collator = new Intl.Collator("en", { numeric: true });
     const names = [...found.keys()].sort((a, b) => collator.compare(String(a), String(b)));
     return names.map((name, place) => ({
       name: name === null ? "none" : rote.written(name, column.form),
       indices: found.get(name),
-      marker: {
-        color: rote.PALETTE[place % rote.PALETTE.length],
-        symbol: rote.MARKS[Math.floor(place / rote.PALETTE.length + place) % rote.MARKS.length],
-      },
+      marker: { color: rote.colour(place), symbol: rote.mark(place) },
     }));
   }
 
@@ -193,7 +185,7 @@ rote.Scatter = class {
       y: indices.map((index) => y.at(index)),
       customdata: indices.map((index) => this.table.ids[index]),
       text: indices.map((index) => this.hover(index, x, y)),
-      hovertemplate: "%{text}<extra></extra>",
+      hovertemplate: rote.HOVER,
       ...look,
     };
   }
@@ -214,7 +206,7 @@ rote.Scatter = class {
       error_x: bars(across), error_y: bars(up),
       customdata: settings.map((runs) => this.table.ids[runs[0]]),
       text: settings.map((runs, at) => this.toldMean(runs, [[x, across[at]], [y, up[at]]])),
-      hovertemplate: "%{text}<extra></extra>",
+      hovertemplate: rote.HOVER,
       marker: { size: 9, color, line: { width: 1.5, color: rote.OUTLINE },
         symbol: settings.map((runs) => (isOpen(runs) ? `${marker.symbol}-open` : marker.symbol)) },
     };
@@ -223,19 +215,17 @@ rote.Scatter = class {
   hover(index, x, y) {
     const numbers = [x, y].map((column) => `${column.label}: ${column.written(index)}`);
     const bound = this.table.isConverged(index) ? "" : "not converged";
-    const lines = [this.table.name(index), this.label(index), ...numbers, bound];
-    return lines.filter(Boolean).map(rote.plain).join("<br>");
+    return rote.lines([this.table.name(index), this.label(index), ...numbers, bound]);
   }
 
   toldMean(indices, means) {
-    const runs = indices.length === 1 ? "1 run" : `mean of ${rote.number(indices.length)} runs`;
     const numbers = means.map(([column, found]) => {
       const [at, least, most] = [found.mean, found.least, found.most].map((value) =>
         rote.number(value, column.form));
       return `${column.label}: ${at}${found.least < found.most ? ` (${least} to ${most})` : ""}`;
     });
-    const lines = [this.table.byKey.get("name")?.at(indices[0]), runs, ...numbers];
-    return lines.filter(Boolean).map(rote.plain).join("<br>");
+    const name = this.table.byKey.get("name")?.at(indices[0]);
+    return rote.lines([name, rote.ofRuns(indices.length), ...numbers]);
   }
 
   go(id, event) {

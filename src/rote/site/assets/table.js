@@ -48,13 +48,7 @@ rote.Table = class {
   }
 
   groups(indices) {
-    const found = new Map();
-    for (const index of indices) {
-      const setting = this.settings[index];
-      if (!found.has(setting)) found.set(setting, []);
-      found.get(setting).push(index);
-    }
-    return [...found.values()];
+    return [...rote.grouped(indices, (index) => this.settings[index]).values()];
   }
 
   name(index) {
@@ -190,11 +184,10 @@ rote.Table = class {
       return select;
     }
     const hint = column.isNumber ? "1..5, >3" : "part of it";
-    const input = rote.make("input", {
+    return rote.make("input", {
       ...label, value, placeholder: hint, size: 8, autocomplete: "off",
-      oninput: () => set(input.value.trim()),
+      oninput: ({ target }) => set(target.value.trim()),
     });
-    return input;
   }
 
   sort(key) {
