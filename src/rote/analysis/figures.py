@@ -60,25 +60,17 @@ LOOK: dict[Any, Any] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrecisionStyle:
-    """The marks of a precision, which differ in shape as well as in colour."""
-
-    colour: str
-    marker: str
-    linestyle: str
-
-
+# Colour, marker and dash of a precision, which differ in shape as well as in colour.
 PRECISION_LOOKS = {
-    "fp32": PrecisionStyle(colour="#0072B2", marker="o", linestyle="-"),
-    "tf32": PrecisionStyle(colour="#009E73", marker="v", linestyle="-."),
-    "bf16_mixed": PrecisionStyle(colour="#D55E00", marker="s", linestyle="--"),
-    "bf16_true": PrecisionStyle(colour="#CC79A7", marker="^", linestyle=":"),
-    "fp16_mixed": PrecisionStyle(colour="#E69F00", marker="D", linestyle="--"),
-    "fp8": PrecisionStyle(colour="#8C564B", marker="<", linestyle="-."),
-    "qat_int8": PrecisionStyle(colour="#56B4E9", marker="P", linestyle="-"),
-    "qat_int4": PrecisionStyle(colour="#6B6B6B", marker="X", linestyle="-"),
-    "qat_ternary": PrecisionStyle(colour="#000000", marker="d", linestyle="-"),
+    "fp32": ("#0072B2", "o", "-"),
+    "tf32": ("#009E73", "v", "-."),
+    "bf16_mixed": ("#D55E00", "s", "--"),
+    "bf16_true": ("#CC79A7", "^", ":"),
+    "fp16_mixed": ("#E69F00", "D", "--"),
+    "fp8": ("#8C564B", "<", "-."),
+    "qat_int8": ("#56B4E9", "P", "-"),
+    "qat_int4": ("#6B6B6B", "X", "-"),
+    "qat_ternary": ("#000000", "d", "-"),
 }
 
 
@@ -120,11 +112,6 @@ def panels(
     for axes in grid.flat[max(0, num_panels - num_columns) : num_panels]:
         axes.tick_params(labelbottom=True)
     return list(grid.flat[:num_panels])
-
-
-def line_key(label: str, **look: Any) -> Line2D:
-    """Return a legend entry drawn as a line or marker; ``look`` is passed to Line2D."""
-    return Line2D([], [], label=label, **look)
 
 
 def legend_below(figure: Figure, handles: Sequence[Handle], *, num_columns: int) -> None:

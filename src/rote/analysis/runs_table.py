@@ -16,7 +16,7 @@ NOTE = (
     "<code>table.csv</code> beside this page."
 )
 
-
+RUN = Column("run", "run_id", is_code=True)
 OF_LOSSES = (
     Column.of(METRICS["name"], lambda run: (run["name"], run["run_id"])),
     Column("source", "source"),
