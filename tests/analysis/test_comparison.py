@@ -53,6 +53,15 @@ def test_a_setting_that_differs_as_a_whole_is_what_is_compared(tmp_path: Path) -
     assert comparison_json(found)["metrics"]["heldout_bits_per_token"]["pairs"] == half().height
 
 
+def test_a_whole_number_with_a_point_is_no_other_setting(tmp_path: Path) -> None:
+    """One sweep has 1, the other 1.0: as runs are matched, that is one value."""
+    runs = half(), with_precision(half(), "bf16_mixed", 0.1)
+    pair = [each.with_columns(**{"optim.lr": pl.lit(lr)})
+            for each, lr in zip(runs, (1, 1.0), strict=True)]  # fmt: skip
+    found = compare(("a", "b"), *tables(tmp_path, *pair))
+    assert [each.key for each in found.differing] == ["precision.name"]
+
+
 def test_runs_that_only_one_sweep_has_are_left_out(tmp_path: Path) -> None:
     fewer = with_precision(half(), "bf16_mixed", 0.1).filter(pl.col("size.width") > 8)
     first, second = tables(tmp_path, half(), fewer)

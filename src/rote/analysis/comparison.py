@@ -164,11 +164,10 @@ def _differing(sweeps: Sweeps) -> Iterator[Differing]:
 
 
 def _values(sweeps: Sweeps, key: str) -> list[list[str]]:
-    """Return the values of a setting in each sweep."""
-    return [
-        sorted(map(str, table[key].unique())) if key in table.columns else ["absent"]
-        for table in sweeps.values()
-    ]
+    """Return the values of a setting in each sweep; 1.0 is 1, as it is when runs are matched."""
+    tables = sweeps.values()
+    columns = [each[key].unique() if key in each.columns else ["absent"] for each in tables]
+    return [sorted({str(_plain(value)) for value in column}) for column in columns]
 
 
 def _ways_to_match(sweeps: Sweeps, keys: list[str]) -> Iterator[tuple[str, pl.DataFrame]]:
