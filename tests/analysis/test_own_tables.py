@@ -111,6 +111,8 @@ FAULTS: list[tuple[str | bytes, str]] = [
     ('{"parameters": 1}\n{"par\n', "line 2 is not JSON"),
     ('[{"parameters": 1, "tokens": 2, "loss_nats": true}]', "row 1, column 'loss_nats' holds True"),
     ('[{"parameters": 1, "tokens": 2}, {"loss_nats": 3}]', "row 2, column 'parameters' is empty"),
+    (f'[{{"parameters": {10**400}, "tokens": 2, "loss_nats": 3}}]', "'parameters' holds 10000"),
+    ("[" * 9000, "mine.csv is not a table: its JSON is nested too deeply"),
     ("N;D;L\n1;2;3\n", "needs parameters and tokens and loss_nats: .*: 'N', 'D', 'L'"),
     ("parameters,tokens\n1,2\n", "needs loss_nats: --columns loss_nats=..."),
     ("loss_nats,loss_bits\n1,2\n", "one unit is needed"),
