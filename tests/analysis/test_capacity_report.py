@@ -251,6 +251,18 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     assert wording.limit(capacity).endswith(f"{stored} predicted from shorter budgets")
 
 
+def test_a_run_that_stops_as_early_as_a_shorter_one_is_no_shorter_budget(build_table) -> None:
+    """Of at most 8,000 steps it took 4,000: those are not predicted from themselves."""
+    table = build_table(shapes=((1, 16),), planted={"fp32": 3.0})
+    four = trained_for(table, 500, 1000, 2000, 4000)
+    early = renamed(trained_for(table, 4000), "early").with_columns(
+        pl.lit(8000).alias("budget.max_steps")
+    )
+    one, other = (study(runs).capacities[0] for runs in (four, pl.concat([four, early])))
+    assert len(other.budgets.most.run_ids) == 5
+    assert other.budgets.held_back == one.budgets.held_back
+
+
 def test_a_sweep_of_heads_and_budgets_shows_both(build_table, page) -> None:
     """Eight heads store a tenth more than two; of T steps runs lack 100 / T."""
     table = build_table(planted={"fp32": 3.0}, noise=0.001)
