@@ -6,11 +6,11 @@ import pytest
 
 from rote.analysis.derived import peak_flops_per_second
 from rote.analysis.metrics import derive
-from rote.analysis.results import table_of
+from rote.analysis.results import curves_table, table_of
 from tests.conftest import MakeSpec
 from tests.shared import Shared
 
-FORMATS = ("fp32", "tf32", "bf16_mixed", "bf16_true")
+FORMATS = ("fp32", "tf32", "bf16_mixed", "bf16_true", "fp8")  # the last without a known peak
 
 
 def test_a_uniform_guesser_memorises_nothing_and_a_lookup_table_everything(build_table) -> None:
@@ -101,11 +101,6 @@ def test_mfu_of_a_published_run_is_what_its_table_says() -> None:
     assert unknown_device is None and older_record is None
 
 
-def test_a_format_without_a_peak_has_no_share_of_one() -> None:
-    assert peak_flops_per_second("NVIDIA H200", "fp8") is None
-    assert peak_flops_per_second("NVIDIA H200") == 989.4e12
-
-
 @pytest.mark.parametrize(
     ("device", "teraflops"),
     [
@@ -135,7 +130,7 @@ def test_peaks_are_those_of_the_data_sheets_without_sparsity(
 ) -> None:
     """Other cards and parts of a device have no known peak."""
     peaks = [peak_flops_per_second(device, each) for each in FORMATS]
-    assert peaks == ([round(1e12 * each) for each in teraflops] if teraflops else [None] * 4)
+    assert peaks == [*(round(1e12 * each) for each in teraflops or ()), *[None] * 5][:5]
 
 
 def test_bits_per_active_parameter_and_flop_are_of_runs_that_recorded_them(build_table) -> None:
@@ -196,3 +191,14 @@ def test_without_known_entropy_there_is_no_knowledge() -> None:
     table = derive(pl.DataFrame(sums))
     assert "knowledge_bits" not in table.columns
     assert table["accuracy.train_drawn"].to_list() == [0.25, 1.0, None]
+
+
+def test_a_curve_that_a_run_did_not_log_is_null_and_types_do_not_depend_on_values() -> None:
+    first = [{"step": 10, "tokens": 320, "loss": 1.0}]
+    second = [{"step": 10, "tokens": 640, "validation": 2, "loss": 0.5}]
+    table = curves_table({"a": first, "b": second, "c": []})
+    assert table.schema == {
+        "run_id": pl.String, "step": pl.Int64, "tokens": pl.Int64, "loss": pl.Float64,
+        "validation": pl.Float64,
+    }  # fmt: skip
+    assert table.rows() == [("a", 10, 320, 1.0, None), ("b", 10, 640, 0.5, 2.0)]

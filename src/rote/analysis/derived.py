@@ -15,6 +15,7 @@ UNIFORM = "rote.tasks.uniform.Uniform"
 BITS_OF_DTYPE = {"float32": 32, "float16": 16, "bfloat16": 16}  # keys of conf/precision
 LEAST_CODE = "cost.train_least_code_bits"
 TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
+ANSWERS = re.compile(r"(exact_match\.train_\w+)_answer_bits")  # their entropy
 EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
 NEAR = re.compile(r"near_verbatim\.(train|heldout)_(greedy|expected|longest_match_tokens)_(\w+)")
 NEAR_SHARES = {"greedy": "near_extracted", "expected": "near_drawn"}  # of the sequences tried
@@ -171,13 +172,11 @@ def knowledge_bits(table: pl.DataFrame) -> pl.Expr | None:
     The sum is over groups that have any, and is below 0 for a model that misjudges more than it
     knows.
     """
-    known = []
-    for name in table.columns:
-        match = TRIED.fullmatch(name)
-        entropy = f"exact_match.{match[1]}_answer_bits" if match else ""
-        if match and match[2] == "train" and entropy in table.columns:
-            code = pl.col(f"exact_match.{match[1]}_answer_code_bits")
-            known.append(pl.when(pl.col(entropy) > 0).then(pl.col(entropy) - code))
+    known = [
+        pl.when(pl.col(name) > 0).then(pl.col(name) - pl.col(f"{match[1]}_answer_code_bits"))
+        for name in table.columns
+        if (match := ANSWERS.fullmatch(name))
+    ]
     if not known:
         return None
     has_any = pl.any_horizontal([one.is_not_null() for one in known])
