@@ -96,7 +96,9 @@ def test_one_pair_has_no_interval_and_one_run_in_both_is_called_so(tmp_path: Pat
     assert title.startswith("bf16_mixed against fp32: held-out loss +0.710 bits per token")
     assert "(one pair, no interval); 0 of 3" in title
     assert pairs(found) == "1 run matches"
-    same = compare(("a", "b"), *tables(tmp_path, half(), half()))
+    open_runs = half().with_columns(**{"training.converged": pl.lit(False)})
+    same = compare(("a", "b"), *tables(tmp_path, open_runs, open_runs))
+    assert same.num_unconverged == 16
     assert pairs(same) == "16 runs match, 16 of them the same run in both"
     assert headlines(same) == ("b against a: training loss equal in every pair",)
     folder = tmp_path / "a-b"
