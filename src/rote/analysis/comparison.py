@@ -22,7 +22,6 @@ from rote.core.arrays import Floats
 
 GROUPS = ("task", "model", "size", "optim", "budget", "precision", "control", "seed", "measure")
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.is_compared)
-Sweeps = Mapping[str, pl.DataFrame]  # the first table and the second, by the names of their sweeps
 SAME_RATIO = 1.1  # settings derived from equal shares of two sizes differ by rounding
 
 
@@ -101,15 +100,15 @@ def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -
     """Compare tables from `comparable`; raises ValueError if no runs match, or match twice."""
     if names[0] == names[1]:
         raise ValueError(f"{names[0]} is one sweep: name another to compare it with")
-    sweeps = dict(zip(names, (first, second), strict=True))
-    differing = tuple(_differing(sweeps))
+    tables = (first, second)
+    differing = tuple(_differing(first, second))
     apart = {each.key for each in differing}
     keys = [key for key in _settings(first) if key in second.columns and key not in apart]
-    ways = _ways_to_match(sweeps, keys)
+    ways = _ways_to_match(names, tables, keys)
     derived, points = max(ways, key=lambda way: _paired(names, way[1]).height)
     pairs = _paired(names, points)
     if pairs.is_empty():
-        raise ValueError(_why_none(sweeps, keys))
+        raise ValueError(_why_none(names, tables, keys))
     if pairs["key"].n_unique() < pairs.height:
         raise ValueError(
             f"runs of {names[0]} and {names[1]} match more than once: both vary what only one "
@@ -156,49 +155,54 @@ def _settings(table: pl.DataFrame) -> list[str]:
     return sorted(name for name in table.columns if name.partition(".")[0] in GROUPS)
 
 
-def _differing(sweeps: Sweeps) -> Iterator[Differing]:
+def _differing(first: pl.DataFrame, second: pl.DataFrame) -> Iterator[Differing]:
     """Yield settings with one value per sweep that differs between them; absent is a value too."""
-    for key in sorted({key for table in sweeps.values() for key in _settings(table)}):
-        one, other = _values(sweeps, key)
-        if one != other and len(one) == len(other) == 1:
-            yield Differing(key=key, first=one[0], second=other[0])
+    for key in sorted({*_settings(first), *_settings(second)}):
+        values = [_values(table, key) for table in (first, second)]
+        if values[0] != values[1] and all(len(each) == 1 for each in values):
+            yield Differing(key=key, first=values[0][0], second=values[1][0])
 
 
-def _values(sweeps: Sweeps, key: str) -> list[list[str]]:
-    """Return the values of a setting in each sweep; 1.0 is 1, as it is when runs are matched."""
-    tables = sweeps.values()
-    columns = [each[key].unique() if key in each.columns else ["absent"] for each in tables]
-    return [sorted({str(_plain(value)) for value in column}) for column in columns]
+def _values(table: pl.DataFrame, key: str) -> list[str]:
+    if key not in table.columns:
+        return ["absent"]
+    return sorted({str(_plain(value)) for value in table[key].unique()})
 
 
-def _ways_to_match(sweeps: Sweeps, keys: list[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+def _ways_to_match(
+    names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the runs keyed by all settings, and by each task setting divided by the parameters."""
-    yield "", _keyed(sweeps, keys)
+    yield "", _keyed(names, tables, keys)
     for key in keys:
-        is_number = all(table.schema[key].is_numeric() for table in sweeps.values())
-        one, other = _values(sweeps, key)
-        if key.startswith("task.") and is_number and one != other:
-            points = _keyed(_divided(sweeps, key), keys)
-            if not points.select("sweep", "key").is_duplicated().any():
+        is_number = all(table.schema[key].is_numeric() for table in tables)
+        differs = _values(tables[0], key) != _values(tables[1], key)
+        if key.startswith("task.") and is_number and differs:
+            points = _keyed(names, _divided(tables, key), keys)
+            if all(points.filter(sweep=name)["key"].is_unique().all() for name in names):
                 leaf = key.rpartition(".")[2]
                 label = pl.col("point").str.replace(f"{leaf}=", f"{leaf}/parameters=", literal=True)
                 yield key, points.with_columns(label)
 
 
-def _divided(sweeps: Sweeps, key: str) -> Sweeps:
+def _divided(
+    tables: tuple[pl.DataFrame, pl.DataFrame], key: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Divide by the number of parameters; ratios equal up to rounding become the first of them."""
     ratio = pl.col(key) / pl.col("parameters")
-    both = pl.concat(table.select(ratio) for table in sweeps.values())[key]
+    both = pl.concat([table.select(ratio) for table in tables])[key].drop_nulls().unique().sort()
     first_of: dict[float, float] = {}
     start = 0.0
-    for value in both.drop_nulls().unique().sort():
+    for value in both:
         start = start if value < SAME_RATIO * start else value
         first_of[value] = float(f"{start:.3g}")
-    rounded = ratio.replace(first_of).alias(key)
-    return {name: table.with_columns(rounded) for name, table in sweeps.items()}
+    one, other = (table.with_columns(ratio.replace(first_of).alias(key)) for table in tables)
+    return one, other
 
 
-def _keyed(sweeps: Sweeps, keys: list[str]) -> pl.DataFrame:
+def _keyed(
+    names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
+) -> pl.DataFrame:
     """Return the runs of both sweeps with these settings as one text: null = null, 1 = 1.0.
 
     A run's point names the settings that vary, without those that vary together with an earlier
@@ -206,7 +210,7 @@ def _keyed(sweeps: Sweeps, keys: list[str]) -> pl.DataFrame:
     """
     runs = [
         (name, row["run_id"], {key: _plain(row[key]) for key in keys})
-        for name, table in sweeps.items()
+        for name, table in zip(names, tables, strict=True)
         for row in table.iter_rows(named=True)
     ]
     naming: dict[tuple[int, ...], str] = {}  # a key by how it divides the runs
@@ -239,17 +243,18 @@ def _paired(names: tuple[str, str], points: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _why_none(sweeps: Sweeps, keys: list[str]) -> str:
+def _why_none(
+    names: tuple[str, str], tables: tuple[pl.DataFrame, pl.DataFrame], keys: list[str]
+) -> str:
     """Explain why no run matches, with the settings for which the sweeps share no value."""
-    first, second = sweeps
-    values = {key: _values(sweeps, key) for key in keys}
+    values = {key: [_values(table, key) for table in tables] for key in keys}
     apart = [
-        f"{key} is {' or '.join(one[:3])} in {first} and {' or '.join(other[:3])} in {second}"
+        f"{key} is {' or '.join(one[:3])} in {names[0]} and {' or '.join(other[:3])} in {names[1]}"
         for key, (one, other) in values.items()
         if not set(one) & set(other)
     ]
     reason = "; ".join(apart) or "they share no point"
-    return f"no run of {first} matches one of {second}: {reason}"
+    return f"no run of {names[0]} matches one of {names[1]}: {reason}"
 
 
 def _open(table: pl.DataFrame) -> list[str]:

@@ -33,6 +33,7 @@ ACCENT = PALETTE[1]  # for the one line that matters among many
 
 TITLE = "title"  # an id in the SVG: a narrow page writes the title above instead
 LETTERS_PER_LINE = 82  # wrapping of titles
+LEGEND_COLUMNS = 4  # at most
 WIDTH_INCHES = 8.4
 PNG_DOTS_PER_INCH = 160
 
@@ -101,12 +102,12 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     return figure
 
 
-def panels(
-    figure: Figure, num_panels: int, *, num_columns: int, sharey: bool, sharex: bool = True
-) -> list[Axes]:
-    """Return a grid of axes; the lowest of every column has its tick labels."""
-    num_rows = -(-num_panels // num_columns)
-    grid = figure.subplots(num_rows, num_columns, sharex=sharex, sharey=sharey, squeeze=False)
+def panels(figure: Figure, num_panels: int, *, num_columns: int, **shared: bool) -> list[Axes]:
+    """Return a grid of axes, ``shared`` as `Figure.subplots` takes it.
+
+    The lowest of every column has its tick labels.
+    """
+    grid = figure.subplots(-(-num_panels // num_columns), num_columns, squeeze=False, **shared)
     for spare in grid.flat[num_panels:]:
         figure.delaxes(spare)
     for axes in grid.flat[max(0, num_panels - num_columns) : num_panels]:
@@ -114,16 +115,16 @@ def panels(
     return list(grid.flat[:num_panels])
 
 
-def legend_below(figure: Figure, handles: Sequence[Handle], *, num_columns: int) -> None:
+def legend_below(figure: Figure, handles: Sequence[Handle]) -> None:
     """Put a legend below the axes, never over the data; in fewer columns if they are too wide."""
-    for num in range(num_columns, 0, -1):
-        legend = figure.legend(handles=list(handles), loc="outside lower left", ncols=num)
-        if num == 1 or legend.get_window_extent().width <= figure.bbox.width:
+    for num_columns in range(LEGEND_COLUMNS, 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower left", ncols=num_columns)
+        if num_columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
             return
         legend.remove()
 
 
-def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> None:
+def label_outside(grid: Sequence[Axes], *, x: str, y: str) -> None:
     """Label the axes of the outer panels only."""
     num_columns = _shape(grid)[1]
     for index, axes in enumerate(grid):
@@ -133,7 +134,7 @@ def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> No
             axes.set_xlabel(x)
 
 
-def short_numbers(*scales: Axis) -> None:
+def short_numbers(scale: Axis) -> None:
     """Write 2,000,000 as 2M, a billion as 1B, 10^18 as 1e18; below 1 a decimal fraction."""
     large = EngFormatter(sep="")
 
@@ -142,8 +143,7 @@ def short_numbers(*scales: Axis) -> None:
             return large(number).replace("G", "B")
         return typeset(f"{number:g}".replace("e+", "e"))
 
-    for scale in scales:
-        scale.set_major_formatter(FuncFormatter(short))
+    scale.set_major_formatter(FuncFormatter(short))
 
 
 def plain_ratios(scale: Axis) -> None:

@@ -114,13 +114,13 @@ class Plot:
             self._fill(axes, value, looks)
             _frame(axes.xaxis, self.x, self._numbers("x", None if self.shares_x else value))
             _frame(axes.yaxis, self.y, self._numbers("y", None if self.shares_y else value))
-        label_outside(figure, grid, x=self.x.label, y=self.y.label)
+        label_outside(grid, x=self.x.label, y=self.y.label)
         if looks.shade is not None:
             colour_scale(figure, grid, looks.shade, label=looks.shade_label)
         if self.finish:
             self.finish(dict(zip(values, grid, strict=True)))
         if handles := looks.handles():
-            legend_below(figure, handles, num_columns=4)
+            legend_below(figure, handles)
         return render(figure, name=self.name, alt=self.title, caption=self.caption, data=self.csv())
 
     def _fill(self, axes: Axes, value: Any, looks: "Styles") -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import polars as pl
 
+from rote.analysis.estimate import plural
 from rote.analysis.metrics import METRICS, derive
 from rote.analysis.page import Section, Text
-from rote.analysis.quantities.convergence import ENDED_BY, FINISH, GROWTH
+from rote.analysis.quantities.convergence import ENDED_BY, FINISH, GROWTH, num_converged
 from rote.analysis.table import Cell, Column, Table
 
 CONVERGED = "training.converged"
@@ -48,3 +49,8 @@ def converged(run: Mapping[str, Any]) -> Cell:
         below=GROWTH if ended_by is None else f"{FINISH}: {ended_by}",
         is_warning=not answer,
     )
+
+
+def unconverged(runs: pl.DataFrame) -> str:
+    """Return how many of some runs had not converged, as "1 of 3 runs"."""
+    return f"{runs.height - num_converged(runs)} of {plural(runs.height, 'run')}"

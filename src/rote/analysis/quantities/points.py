@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rote.analysis.estimate import plural
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import num_converged
 
@@ -34,11 +33,6 @@ class OverSeeds:
     def has_converged(self) -> bool:
         """All of its runs."""
         return self.num_converged == self.runs.height
-
-    @property
-    def unconverged(self) -> str:
-        """How many of its runs had not converged, as "1 of 3 runs"."""
-        return f"{self.runs.height - self.num_converged} of {plural(self.runs.height, 'run')}"
 
     def named(self, name: str) -> str:
         """Return the name with what else distinguishes the point."""

@@ -26,7 +26,7 @@ from rote.analysis.quantities.architectures import (
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.points import DATA
 from rote.analysis.results import Results
-from rote.analysis.runs_table import NOTE
+from rote.analysis.runs_table import NOTE, unconverged
 from rote.analysis.table import Cell, Column, Table, warning
 
 PER_PARAMETER = METRICS["bits_per_parameter"]
@@ -145,7 +145,7 @@ def _card(points: Sequence[Point]) -> Card:
     best = max(known, key=lambda each: each.per_parameter.value)
     lines = [Text(f"{best.name}, {best.model}"), Text(f"95 %: {best.per_parameter.span(FORM)}")]
     if best.is_lower_bound:
-        doubts = [] if best.has_converged else [f"{best.unconverged} had not converged"]
+        doubts = [] if best.has_converged else [f"{unconverged(best.runs)} had not converged"]
         doubts += ["data-limited"] * best.is_data_limited
         lines.append(Text(f"a lower bound: {', '.join(doubts)}", is_warning=True))
     if (gap := difference_to_reference(best, points)) is not None:

@@ -24,7 +24,7 @@ from rote.analysis.quantities.formats import (
 )
 from rote.analysis.quantities.points import DATA
 from rote.analysis.results import Results
-from rote.analysis.runs_table import NOTE
+from rote.analysis.runs_table import NOTE, unconverged
 from rote.analysis.table import Column, Table
 
 STORED, PER_BIT = METRICS["stored_bits_per_parameter"], METRICS["bits_memorised_per_bit_stored"]
@@ -135,9 +135,13 @@ def _gain(trained: Point, rounded: Point) -> str:
     if gain is None:
         return f"{start}: no seed in common"
     verdict = "" if gain.sign else ": no difference beyond doubt"
-    doubt = "" if trained.has_converged else f"; {trained.unconverged} in it had not converged"
+    doubt = "" if trained.has_converged else f"; {_open(trained)}"
     guess = " (no better than a guess)" if rounded.memorised.value <= 0 else ""
     return f"{start}{guess}: {gain.words('{:+.3f}')} bits per parameter{verdict}{doubt}"
+
+
+def _open(point: Point) -> str:
+    return f"{unconverged(point.runs)} in it had not converged"
 
 
 def _named(point: Point) -> str:
@@ -157,7 +161,7 @@ def _card(points: Sequence[Point]) -> Card:
         Text(f"{best.memorised.value:.2f} bits per parameter memorised, {best.stored:.2f} stored"),
     ]
     if not best.has_converged:
-        lines.append(Text(f"{best.unconverged} in it had not converged", is_warning=True))
+        lines.append(Text(_open(best), is_warning=True))
     return Card(
         title=title, meaning=meaning, value=PER_BIT.form.format(best.per_bit.value),
         unit="bits per bit", lines=lines,
