@@ -8,7 +8,7 @@ import polars as pl
 from rote.analysis.estimate import plural
 from rote.analysis.metrics import METRICS, derive
 from rote.analysis.page import Section, Text
-from rote.analysis.quantities.convergence import ENDED_BY, FINISH, GROWTH, num_converged
+from rote.analysis.quantities.convergence import ENDED_BY, FINISH, GROWTH
 from rote.analysis.table import Cell, Column, Table
 
 CONVERGED = "training.converged"
@@ -53,4 +53,4 @@ def converged(run: Mapping[str, Any]) -> Cell:
 
 def unconverged(runs: pl.DataFrame) -> str:
     """Return how many of some runs had not converged, as "1 of 3 runs"."""
-    return f"{runs.height - num_converged(runs)} of {plural(runs.height, 'run')}"
+    return f"{runs.filter(~pl.col(CONVERGED)).height} of {plural(runs.height, 'run')}"
