@@ -53,4 +53,4 @@ def converged(run: Mapping[str, Any]) -> Cell:
 
 def unconverged(runs: pl.DataFrame) -> str:
     """Return how many of some runs had not converged, as "1 of 3 runs"."""
-    return f"{runs.filter(~pl.col(CONVERGED)).height} of {plural(runs.height, 'run')}"
+    return f"{runs.height - runs.filter(CONVERGED).height} of {plural(runs.height, 'run')}"
