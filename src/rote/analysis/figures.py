@@ -102,12 +102,12 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
     return figure
 
 
-def panels(figure: Figure, num_panels: int, *, num_columns: int, **shared: bool) -> list[Axes]:
-    """Return a grid of axes, ``shared`` as `Figure.subplots` takes it.
-
-    The lowest of every column has its tick labels.
-    """
-    grid = figure.subplots(-(-num_panels // num_columns), num_columns, squeeze=False, **shared)
+def panels(
+    figure: Figure, num_panels: int, *, num_columns: int, sharex: bool, sharey: bool
+) -> list[Axes]:
+    """Return a grid of axes; the lowest of every column has its tick labels."""
+    num_rows = -(-num_panels // num_columns)
+    grid = figure.subplots(num_rows, num_columns, sharex=sharex, sharey=sharey, squeeze=False)
     for spare in grid.flat[num_panels:]:
         figure.delaxes(spare)
     for axes in grid.flat[max(0, num_panels - num_columns) : num_panels]:
