@@ -16,7 +16,7 @@ from rote.analysis.quantities.architectures import (
     reference_of,
     verdict,
 )
-from rote.analysis.reports.architectures.report import make
+from rote.analysis.reports.architectures import make
 from tests.analysis.planted_matches import results_of
 
 ENTROPY_BITS = 6000.0

@@ -1,6 +1,7 @@
 """Planted capacities are recovered per size and format; doubt is said and nothing more claimed."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ from rote.analysis.reports.capacity.differences import differences
 from rote.analysis.reports.capacity.figures import bits_per_parameter, published_of
 from rote.analysis.reports.capacity.report import make
 from rote.analysis.reports.capacity.study import Study
-from rote.analysis.results import Results
+from tests.analysis.scaled import results
 
 SHAPES = ((1, 16), (1, 24), (2, 32))
 STORED = pl.col("entropy_bits") - pl.col("cost.train_code_bits")
@@ -45,12 +46,7 @@ def unconverged(table: pl.DataFrame) -> pl.DataFrame:
 @pytest.fixture
 def page(build_curves) -> Callable[[pl.DataFrame], Content]:
     """What the report on a table says."""
-    return lambda table: make(
-        Results(
-            table=table, curves=build_curves(table), records_sha256={}, folders={}, alphas={},
-            open_corpus=lambda corpus: None,  # type: ignore[arg-type,return-value]
-        )
-    )  # fmt: skip
+    return lambda table: make(results(table, Path(), curves=build_curves(table)))
 
 
 def claims(found: Study) -> str:
@@ -141,12 +137,12 @@ def test_data_that_never_fill_the_model_give_the_maximum(build_table, page) -> N
     assert "had not converged: 1x16, 2 heads in tf32 (1 run); 1x24" in doubt
 
 
-@pytest.mark.parametrize("column", ["optim.lr", "budget.max_steps"])
-def test_mixed_settings_are_refused(build_table, column: str) -> None:
-    table = build_table()
-    other = pl.when(pl.int_range(pl.len()) == 0).then(pl.col(column) * 2).otherwise(pl.col(column))
-    with pytest.raises(ValueError, match=rf"{column} varies .* 1x16, 2 heads in fp32"):
-        study(table.with_columns(other.alias(column)))
+def doubled(column: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """The first run has twice as much."""
+    is_first = pl.int_range(pl.len()) == 0
+    return lambda table: table.with_columns(
+        pl.when(is_first).then(pl.col(column) * 2).otherwise(pl.col(column)).alias(column)
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,9 +152,11 @@ def test_mixed_settings_are_refused(build_table, column: str) -> None:
         (lambda table: pl.concat([table, table]), "twice"),
         (lambda table: table.with_columns(entropy_bits=pl.lit(None, pl.Float64)), "entropy_bits"),
         (lambda table: table.with_columns(pl.lit("fp23").alias("precision.name")), "fp23.*choose"),
+        (doubled("optim.lr"), r"optim.lr varies .* 1x16, 2 heads in fp32"),
+        (doubled("budget.max_steps"), r"budget.max_steps varies .* 1x16, 2 heads in fp32"),
     ],
 )
-def test_unusable_tables_are_refused(build_table, spoil, message: str) -> None:
+def test_unusable_tables_and_mixed_settings_are_refused(build_table, spoil, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         study(spoil(build_table()))
 
@@ -249,6 +247,18 @@ def test_of_runs_that_differ_in_their_budget_the_longest_counts(build_table) -> 
     (capacity,) = study(trained_for(table, 500, 1000, 2000, 4000)).capacities
     stored = f"{capacity.maximum_bits_per_parameter:.2f}"
     assert wording.limit(capacity).endswith(f"{stored} predicted from shorter budgets")
+
+
+def test_a_run_that_stops_as_early_as_a_shorter_one_is_no_shorter_budget(build_table) -> None:
+    """Of at most 8,000 steps it took 4,000: those are not predicted from themselves."""
+    table = build_table(shapes=((1, 16),), planted={"fp32": 3.0})
+    four = trained_for(table, 500, 1000, 2000, 4000)
+    early = renamed(trained_for(table, 4000), "early").with_columns(
+        pl.lit(8000).alias("budget.max_steps")
+    )
+    one, other = (study(runs).capacities[0] for runs in (four, pl.concat([four, early])))
+    assert len(other.budgets.most.run_ids) == 5
+    assert other.budgets.held_back == one.budgets.held_back
 
 
 def test_a_sweep_of_heads_and_budgets_shows_both(build_table, page) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rote.analysis.comparison import comparable, compare, comparison_json
+from rote.analysis.comparison import Comparison, comparable, compare, comparison_json
 from rote.analysis.comparison_page import (
     differences,
     headlines,
@@ -38,9 +38,12 @@ def tables(tmp_path: Path, first: pl.DataFrame, second: pl.DataFrame) -> list[pl
     ]
 
 
+def compared(tmp_path: Path, first: pl.DataFrame, second: pl.DataFrame) -> Comparison:
+    return compare(("a", "b"), *tables(tmp_path, first, second))
+
+
 def test_a_setting_that_differs_as_a_whole_is_what_is_compared(tmp_path: Path) -> None:
-    fp32, bf16 = tables(tmp_path, half(), noisy(with_precision(half(), "bf16_mixed", 0.1), 0.001))
-    found = compare(("a", "b"), fp32, bf16)
+    found = compared(tmp_path, half(), noisy(with_precision(half(), "bf16_mixed", 0.1), 0.001))
     assert [(each.key, each.first, each.second) for each in found.differing] == [
         ("precision.name", "fp32", "bf16_mixed")
     ]
@@ -53,10 +56,18 @@ def test_a_setting_that_differs_as_a_whole_is_what_is_compared(tmp_path: Path) -
     assert comparison_json(found)["metrics"]["heldout_bits_per_token"]["pairs"] == half().height
 
 
+def test_a_whole_number_with_a_point_is_no_other_setting(tmp_path: Path) -> None:
+    """One sweep has 1, the other 1.0: as runs are matched, that is one value."""
+    runs = half(), with_precision(half(), "bf16_mixed", 0.1)
+    pair = [each.with_columns(**{"optim.lr": pl.lit(lr)})
+            for each, lr in zip(runs, (1, 1.0), strict=True)]  # fmt: skip
+    found = compared(tmp_path, *pair)
+    assert [each.key for each in found.differing] == ["precision.name"]
+
+
 def test_runs_that_only_one_sweep_has_are_left_out(tmp_path: Path) -> None:
     fewer = with_precision(half(), "bf16_mixed", 0.1).filter(pl.col("size.width") > 8)
-    first, second = tables(tmp_path, half(), fewer)
-    found = compare(("a", "b"), first, second)
+    found = compared(tmp_path, half(), fewer)
     assert found.pairs.height == fewer.height
     assert found.num_runs == (half().height, fewer.height)
     left = half().filter(pl.col("size.width") <= 8)["run_id"].to_list()
@@ -81,24 +92,26 @@ def test_what_is_said_is_what_was_planted(tmp_path: Path) -> None:
 
 
 def test_one_pair_has_no_interval_and_one_run_in_both_is_called_so(tmp_path: Path) -> None:
-    one = tables(tmp_path, half().head(1), with_precision(half(), "bf16_mixed", 0.1).head(1))
-    found = compare(("a", "b"), *one)
+    one = with_precision(half(), "bf16_mixed", 0.1).head(1)
+    found = compared(tmp_path, half().head(1), one)
     title = differences(found).title
     assert title.startswith("bf16_mixed against fp32: held-out loss +0.710 bits per token")
     assert "(one pair, no interval); 0 of 3" in title
     assert pairs(found) == "1 run matches"
-    same = compare(("a", "b"), *tables(tmp_path, half(), half()))
+    open_runs = half().with_columns(**{"training.converged": pl.lit(False)})
+    same = compared(tmp_path, open_runs, open_runs)
+    assert same.num_unconverged == 16
     assert pairs(same) == "16 runs match, 16 of them the same run in both"
     assert headlines(same) == ("b against a: training loss equal in every pair",)
     folder = tmp_path / "a-b"
     held = results(half(), tmp_path)
-    assert write_comparison(found, held, results(one[1], tmp_path), folder).page.exists()
+    assert write_comparison(found, held, results(one, tmp_path), folder).page.exists()
     assert write_comparison(same, held, held, folder).headlines == headlines(same)
 
 
 def test_a_comparison_is_a_folder_like_a_report(tmp_path: Path) -> None:
     runs = [half(), noisy(with_precision(half(), "bf16_mixed", 0.1), 0.001).slice(3)]
-    found = compare(("a", "b"), *tables(tmp_path, *runs))
+    found = compared(tmp_path, *runs)
     report = write_comparison(found, *(results(each, tmp_path) for each in runs), tmp_path / "a-b")
     manifest = json.loads((report.folder / "manifest.json").read_text())
     page, tables_tex = report.page.read_text(), (report.folder / "tables.tex").read_text()
@@ -111,29 +124,19 @@ def test_a_comparison_is_a_folder_like_a_report(tmp_path: Path) -> None:
     assert manifest["headlines"][0].startswith("bf16_mixed against fp32: held-out loss +")
 
 
-def test_a_sweep_is_not_compared_with_itself(tmp_path: Path) -> None:
+def test_one_sweep_no_common_point_and_two_matches_are_refused(tmp_path: Path) -> None:
     first, second = tables(tmp_path, half(), half())
-    with pytest.raises(ValueError, match="a is one sweep"):
-        compare(("a", "a"), first, second)
-
-
-def test_sweeps_without_a_common_point_are_refused(tmp_path: Path) -> None:
-    small, large = tables(
-        tmp_path,
-        half().filter(pl.col("size.width") <= 16),
-        half().filter(pl.col("size.width") > 16),
-    )
-    told = "no run of a matches one of b: .*size.width is 16 or 8 in a and 32 or 64 in b"
-    with pytest.raises(ValueError, match=told):
-        compare(("a", "b"), small, large)
-
-
-def test_runs_that_match_twice_are_refused(tmp_path: Path) -> None:
-    first, second = tables(tmp_path, half(), half())
-    hidden = second.with_columns(pl.col("run_id") + "x")
-    doubled = pl.concat([second, hidden])
-    with pytest.raises(ValueError, match="match more than once"):
-        compare(("a", "b"), first, doubled)
+    doubled = pl.concat([second, second.with_columns(pl.col("run_id") + "x")])
+    is_small = pl.col("size.width") <= 16
+    values = "size.width is 16 or 8 in a and 32 or 64 in b"
+    for names, one, other, message in (
+        (("a", "a"), first, second, "a is one sweep"),
+        (("a", "b"), first, doubled, "match more than once"),
+        (("a", "b"), first.filter(is_small), second.filter(~is_small),
+         f"no run of a matches one of b: .*{values}"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            compare(names, one, other)
 
 
 def test_runs_of_two_sizes_match_by_what_was_derived_of_the_size(tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_runs_of_two_sizes_match_by_what_was_derived_of_the_size(tmp_path: Path)
 def test_a_difference_that_may_be_none_is_not_claimed(tmp_path: Path) -> None:
     noise = noisy(with_precision(half(), "bf16_mixed", 0.0), 0.01)
     noise = noise.with_columns(**{"training.converged": pl.lit(False)})
-    found = compare(("a", "b"), *tables(tmp_path, half(), noise))
+    found = compared(tmp_path, half(), noise)
     (line,) = headlines(found)
     assert line.startswith("bf16_mixed against fp32: no difference shown in held-out loss")
     assert "0 of 3 intervals leave out 0" in differences(found).title

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from rote.analysis.page import Content
-from rote.analysis.plot import Plot
 from rote.analysis.reports.double_descent import make
 from rote.analysis.results import Results
 from tests.analysis import planted_text as planted
@@ -18,13 +17,8 @@ def results(tmp_path: Path) -> Results:
     return planted.planted_results(tmp_path / "runs", seeds=(0, 1))
 
 
-def lead(content: Content) -> Plot:
-    assert isinstance(content.lead, Plot)
-    return content.lead
-
-
 def labels(content: Content) -> set[str]:
-    return {layer.label for layer in lead(content).layers}
+    return {layer.label for layer in content.lead.layers}
 
 
 def test_both_sources_have_their_peak(results: Results) -> None:
@@ -38,16 +32,16 @@ def test_both_sources_have_their_peak(results: Results) -> None:
     bases = {run["source"]: run["data_bits_basis"] for run in targets.iter_rows(named=True)}
     assert bases["random tokens"] == "exact entropy" and "oracle" in bases["text"]
     assert len(content.headlines) == 4
-    assert lead(content).panels == [name.removeprefix("peak ") for name in peaks]
+    assert content.lead.panels == [name.removeprefix("peak ") for name in peaks]
     assert "peak of held-out loss, 95 % interval" in labels(content)
-    assert lead(content).title.endswith("of capacity; 8 runs of these had not converged")
+    assert content.lead.title.endswith("of capacity; 8 runs of these had not converged")
 
 
 def test_a_grid_below_the_peak_has_none_drawn_and_none_named(results: Results) -> None:
     below = pl.col("task.num_sequences") * planted.BITS_PER_WINDOW < 2 * pl.col("parameters")
     some = results.table.filter(below | (pl.col("task.pool") == "reference"))
     content = make(replace(results, table=some))
-    assert lead(content).title == "Held-out loss has no peak inside the grid"
+    assert content.lead.title == "Held-out loss has no peak inside the grid"
     assert all("no interior peak" in line for line in content.headlines)
     assert not any("peak" in label for label in labels(content))
     assert [card.value for card in content.cards] == ["no peak"] * 2

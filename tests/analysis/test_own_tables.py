@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rote.analysis.csv_runs import measured_rows, parse_columns, read_runs
+from rote.analysis.csv_runs import measured_rows, read_runs
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import RunCount
 from rote.analysis.tables.separated import ChosenColumns
@@ -111,6 +111,8 @@ FAULTS: list[tuple[str | bytes, str]] = [
     ('{"parameters": 1}\n{"par\n', "line 2 is not JSON"),
     ('[{"parameters": 1, "tokens": 2, "loss_nats": true}]', "row 1, column 'loss_nats' holds True"),
     ('[{"parameters": 1, "tokens": 2}, {"loss_nats": 3}]', "row 2, column 'parameters' is empty"),
+    (f'[{{"parameters": {10**400}, "tokens": 2, "loss_nats": 3}}]', "'parameters' holds 10000"),
+    ("[" * 9000, "mine.csv is not a table: its JSON is nested too deeply"),
     ("N;D;L\n1;2;3\n", "needs parameters and tokens and loss_nats: .*: 'N', 'D', 'L'"),
     ("parameters,tokens\n1,2\n", "needs loss_nats: --columns loss_nats=..."),
     ("loss_nats,loss_bits\n1,2\n", "one unit is needed"),
@@ -141,23 +143,12 @@ def test_columns_are_mapped_scaled_and_in_one_unit(write: Write) -> None:
         measured_rows(runs, kinds.law("isoflop"), RunCount.TOTAL)
 
 
-@pytest.mark.parametrize(
-    ("mapping", "message"),
-    [
-        ("size=N", "column 'size' is not known"),
-        ("loss_nats=x_bits", "says bits: map it to loss_bits"),
-    ],
-)
-def test_a_quantity_or_unit_that_cannot_be_is_refused(
-    write: Write, mapping: str, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_runs(write("N,x_bits\n1,2\n"), mapping)
-
-
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.csv is not a table"):
         read_runs(tmp_path / "none.csv", "")
+
+
+NAMED = '"N, params",a=b,N*1e6,N,D,x_bits\n1,2,3,4,5,6\n'
 
 
 @pytest.mark.parametrize(
@@ -176,8 +167,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("", {}),
     ],
 )  # fmt: skip
-def test_any_column_can_be_named(mapping: str, chosen: dict[str, ChosenColumns]) -> None:
-    assert parse_columns(mapping, ["N", "N, params", "D", "a=b", "N*1e6"], "mine.csv") == chosen
+def test_any_column_can_be_named(
+    write: Write, mapping: str, chosen: dict[str, ChosenColumns]
+) -> None:
+    assert read_runs(write(NAMED), mapping).chosen == chosen
 
 
 @pytest.mark.parametrize(
@@ -192,11 +185,13 @@ def test_any_column_can_be_named(mapping: str, chosen: dict[str, ChosenColumns])
         ("parameters=N*1e999", "the factor of 'N'"),
         ("parameters=N,parameters=D", "names parameters twice"),
         ("=N", "takes NAME=COLUMN"),
+        ("size=N", "column 'size' is not known"),
+        ("loss_nats=x_bits", "says bits: map it to loss_bits"),
     ],
 )
-def test_a_mapping_that_cannot_be_read_is_refused(mapping: str, message: str) -> None:
+def test_a_mapping_that_cannot_be_is_refused(write: Write, mapping: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse_columns(mapping, ["N", "D"], "mine.csv")
+        read_runs(write(NAMED), mapping)
 
 
 @pytest.mark.parametrize(

@@ -54,20 +54,14 @@ def test_the_largest_alpha_of_a_precision_in_the_named_report_is_taken(tmp_path:
     assert capacity_scale(found, "tf32") == PUBLISHED
 
 
-def test_without_a_report_nothing_is_measured(tmp_path: Path) -> None:
+def test_without_a_usable_report_nothing_is_measured(tmp_path: Path) -> None:
+    """Alphas of models that were hardly trained are none; a damaged report is named."""
     assert measured_alphas(tmp_path, "none") == {}
     with pytest.raises(ValueError, match="a report's name"):
         measured_alphas(tmp_path, "../elsewhere")
-
-
-def test_a_damaged_report_is_named(tmp_path: Path) -> None:
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "manifest.json").write_text("{")
-    damaged: list[str] = []
-    assert measured_alphas(tmp_path, "broken", damaged) == {}
-    assert "broken" in damaged[0]
-
-
-def test_an_alpha_of_models_that_were_hardly_trained_is_none(tmp_path: Path) -> None:
     write_manifest(tmp_path, "short", {"alpha fp32": -4.2, "alpha bf16_mixed": 0.0})
     assert measured_alphas(tmp_path, "short") == {}
+    (tmp_path / "short" / "manifest.json").write_text("{")
+    damaged: list[str] = []
+    assert measured_alphas(tmp_path, "short", damaged) == {}
+    assert "short" in damaged[0]

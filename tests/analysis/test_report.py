@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from rote.analysis.report import Report, kinds, maker, require_kind, write_report
-from rote.analysis.results import Corpus, Results
+from rote.analysis.results import Corpus
 from rote.io.write import sha256
+from tests.analysis.scaled import results
 
 FIGURES = ("memorised_bits", "bits_per_parameter", "training_curves")
 VOID = {"meta", "br", "img", "link", "hr"}
@@ -33,9 +34,7 @@ def write(build_curves, tmp_path: Path):
             kind="capacity",
             name="demo",
             question="Is 2 < 3 bits & more?",
-            results=Results(
-                table=table, folders={}, alphas={}, open_corpus=refuse, **held | changes
-            ),
+            results=results(table, tmp_path, open_corpus=refuse, **held | changes),
             folder=tmp_path / folder,
         )
 
@@ -126,12 +125,9 @@ def test_a_run_without_curve_or_record_is_refused(write, build_table, missing: s
         write(build_table(), **{missing: {}})
 
 
-def test_every_kind_can_be_made() -> None:
+def test_every_kind_can_be_made_and_an_unknown_one_names_the_choices() -> None:
     assert "capacity" in kinds()
     for kind in kinds():
         assert list(signature(maker(kind)).parameters) == ["results"]
-
-
-def test_an_unknown_kind_names_the_choices() -> None:
     with pytest.raises(ValueError, match=r"report 'capcity' is not known.*'capacity'"):
         require_kind("capcity")

@@ -72,7 +72,7 @@ class Comparison:
     differing: tuple[Differing, ...]
     derived: str  # the setting matched per parameter; "": none
     num_runs: tuple[int, int]
-    num_unconverged: int  # among the matched runs
+    num_unconverged: int  # among the matched runs, each counted once
     compared: tuple[Compared, ...]
     pairs: pl.DataFrame  # point, run_id, run_id_second, and <column>.first, <column>.second
     alone: pl.DataFrame  # sweep, point, run_id of the unmatched runs
@@ -92,10 +92,8 @@ def comparable(results: Results) -> pl.DataFrame:
     """Return the table with those columns of `COMPARED` that its runs have."""
     table = derive(results.table, COMPARED)
     if (measured := quick_leakage(results)) is not None:
-        kinds = [
-            name for name in COMPARED if name in measured.columns and name not in table.columns
-        ]
-        table = table.join(measured.select("run_id", *kinds), on="run_id", how="left")
+        new = [name for name in COMPARED if name in {*measured.columns} - {*table.columns}]
+        table = table.join(measured.select("run_id", *new), on="run_id", how="left")
     return table
 
 
@@ -123,8 +121,9 @@ def compare(names: tuple[str, str], first: pl.DataFrame, second: pl.DataFrame) -
         differing=differing,
         derived=derived,
         num_runs=(first.height, second.height),
-        num_unconverged=_unconverged(first, pairs["run_id"])
-        + _unconverged(second, pairs["run_id_second"]),
+        num_unconverged=len(
+            {*pairs["run_id"], *pairs["run_id_second"]} & {*_open(first), *_open(second)}
+        ),
         compared=tuple(_compared(valued)),
         pairs=valued,
         alone=points.join(pairs, on="key", how="anti", maintain_order="left").drop("key"),
@@ -168,7 +167,7 @@ def _differing(first: pl.DataFrame, second: pl.DataFrame) -> Iterator[Differing]
 def _values(table: pl.DataFrame, key: str) -> list[str]:
     if key not in table.columns:
         return ["absent"]
-    return sorted(str(value) for value in table[key].unique().to_list())
+    return sorted({str(_plain(value)) for value in table[key].unique()})
 
 
 def _ways_to_match(
@@ -263,11 +262,11 @@ def _why_none(
     return f"no run of {names[0]} matches one of {names[1]}: {reason}"
 
 
-def _unconverged(table: pl.DataFrame, run_ids: pl.Series) -> int:
+def _open(table: pl.DataFrame) -> list[str]:
+    """Return the runs that had not converged."""
     if "training.converged" not in table.columns:
-        return 0
-    matched = table.filter(pl.col("run_id").is_in(run_ids.to_list()))
-    return int((~matched["training.converged"].cast(pl.Boolean).fill_null(True)).sum())
+        return []
+    return table.filter(~pl.col("training.converged").cast(pl.Boolean))["run_id"].to_list()
 
 
 def _valued(pairs: pl.DataFrame, first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:

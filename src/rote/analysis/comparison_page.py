@@ -17,6 +17,7 @@ from rote.analysis.page import Card, Content, Section, Text, drawn, figures_of
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.report import Report, reproduce, write_content
 from rote.analysis.results import Results
+from rote.analysis.runs_table import RUN
 from rote.analysis.table import Column, Table
 from rote.io.write import readable_json
 
@@ -245,9 +246,7 @@ def _content(found: Comparison) -> Content:
         setting += f" {plural(found.num_unconverged, 'matched run')} had not converged."
     sweeps = map(Column, found.names, ("first", "second"))
     differing = [Column("setting", "key", is_code=True), *sweeps]
-    alone = [
-        Column("sweep", "sweep"), Column("point", "point"), Column("run", "run_id", is_code=True),
-    ]  # fmt: skip
+    alone = [Column("sweep", "sweep"), Column("point", "point"), RUN]
     same = Text("No setting has one value in the one and another in the other.")
     left = Table(columns=alone, rows=found.alone.rows(named=True), is_tall=True)
     return Content(
@@ -286,7 +285,6 @@ def _card(each: Compared) -> Card:
 def _matched(found: Comparison) -> Table:
     main = found.moved[0].metric
     first, second = (f"{main.name}.{side}" for side in ("first", "second"))
-
     rows = found.pairs.with_columns(difference=pl.col(second) - pl.col(first)).rows(named=True)
     columns = [
         Column("point", lambda row: row["point"] or "the only one"),

@@ -93,11 +93,12 @@ def read_runs(path: Path, mapping: str) -> OwnRuns:
     """Read a table of runs; ``mapping`` is NAME=COLUMN[*FACTOR],...
 
     Columns that already have a known name need no mapping. Raises ValueError for a file that is no
-    table, an unknown name or column, and a loss in two units.
+    table, a mapping of another form, an unknown name or column, a quantity that is given twice, and
+    a loss in two units.
     """
     cells = read_cells(path)
     known = [*COLUMNS, *FITTED_AS, SUFFIX_TOKENS]
-    mapped = parse_columns(mapping, cells.names, path.name)
+    mapped = _parsed(mapping, cells)
     for name in mapped:
         if name not in known:
             raise unknown("column", name, known)
@@ -118,11 +119,10 @@ def measured_rows(runs: OwnRuns, law: Law, count: RunCount) -> LawData:
     return LawData(columns=columns, count=count)
 
 
-def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, ChosenColumns]:
-    """Parse the mapping into columns by quantity; ``columns`` are those of the table.
+def _parsed(mapping: str, cells: Cells) -> dict[str, ChosenColumns]:
+    """Parse the mapping into columns by quantity.
 
-    A column's own name may hold commas, equals signs and stars: the longest match is taken. Raises
-    ValueError for another form, an unknown column, and a quantity given twice.
+    A column's own name may hold commas, equals signs and stars: the longest match is taken.
     """
     chosen: dict[str, ChosenColumns] = {}
     rest = mapping.strip().rstrip(",")
@@ -130,7 +130,7 @@ def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, 
         found = NAME.match(rest)
         if found is None:
             raise ValueError(f"{FORM}; got {rest!r}")
-        column, rest = _column(rest[found.end() :], columns, file)
+        column, rest = _column(rest[found.end() :], cells)
         end = END.match(rest)
         if end is None:
             raise ValueError(f"{FORM}; got {rest!r} after {column!r}")
@@ -141,16 +141,16 @@ def parse_columns(mapping: str, columns: Sequence[str], file: str) -> dict[str, 
     return chosen
 
 
-def _column(text: str, columns: Sequence[str], file: str) -> tuple[str, str]:
+def _column(text: str, cells: Cells) -> tuple[str, str]:
     """Return the column with which the text begins, and the rest of the text."""
-    fitting = [name for name in columns if name and text.startswith(name)]
+    fitting = [name for name in cells.names if name and text.startswith(name)]
     for name in sorted(fitting, key=len, reverse=True):
         if END.match(text[len(name) :]):
             return name, text[len(name) :]
     quoted = QUOTED.match(text)
     given = quoted["column"].strip() if quoted else re.split(r"[,*]", text)[0].strip()
-    if given not in columns:
-        raise unknown(f"column of {file}", given, columns)
+    if given not in cells.names:
+        raise unknown(f"column of {cells.file}", given, cells.names)
     return given, text[quoted.end() if quoted else len(given) :]
 
 

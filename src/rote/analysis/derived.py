@@ -15,6 +15,7 @@ UNIFORM = "rote.tasks.uniform.Uniform"
 BITS_OF_DTYPE = {"float32": 32, "float16": 16, "bfloat16": 16}  # keys of conf/precision
 LEAST_CODE = "cost.train_least_code_bits"
 TRIED = re.compile(r"exact_match\.((train|heldout)_(\w+))_tried")
+ANSWERS = re.compile(r"(exact_match\.train_\w+)_answer_bits")  # their entropy
 EXTRACTED = re.compile(r"extraction\.(train|heldout)_extracted_(\d+)")
 NEAR = re.compile(r"near_verbatim\.(train|heldout)_(greedy|expected|longest_match_tokens)_(\w+)")
 NEAR_SHARES = {"greedy": "near_extracted", "expected": "near_drawn"}  # of the sequences tried
@@ -42,33 +43,23 @@ def memorised() -> pl.Expr:
     return pl.col("entropy_bits") - pl.col("cost.train_code_bits")
 
 
-def stored_bits(table: pl.DataFrame) -> pl.Expr | None:
+def stored_bits(table: pl.DataFrame) -> pl.Expr:
     """Of the model that is measured: as a format of few bits counts them, else all weights' dtype.
 
-    Mixed precision keeps weights in float32: that is what it stores.
+    Scales and unquantised vectors are included. Mixed precision keeps weights in float32: that is
+    what it stores.
     """
-    if not {"precision.weights", "parameters"} <= set(table.columns):
-        return None
     of_weight = pl.col("precision.weights").replace_strict(
         BITS_OF_DTYPE, default=None, return_dtype=pl.Int64
     )
     total = "training.total_parameters"  # of a model some of whose weights are frozen
-    numbers = pl.coalesce(total, "parameters") if total in table.columns else pl.col("parameters")
-    whole = of_weight * numbers
-    counted = "training.stored_bits"
-    return pl.coalesce(counted, whole) if counted in table.columns else whole
+    whole = of_weight * _recorded(table, total, pl.col("parameters"))
+    return _recorded(table, "training.stored_bits", whole)
 
 
-def stored_bits_per_parameter(table: pl.DataFrame) -> pl.Expr | None:
-    """Scales and unquantised vectors included."""
-    stored = stored_bits(table)
-    return None if stored is None else stored / pl.col("parameters")
-
-
-def memorised_per_stored_bit(table: pl.DataFrame) -> pl.Expr | None:
-    """Bits memorised over bits stored."""
-    stored = stored_bits(table)
-    return None if stored is None else memorised() / stored
+def _recorded(table: pl.DataFrame, column: str, usual: pl.Expr) -> pl.Expr:
+    """Return the column, and the usual number where it is null or records lack it."""
+    return pl.coalesce(column, usual) if column in table.columns else usual
 
 
 def tokens_per_second() -> pl.Expr:
@@ -79,8 +70,7 @@ def tokens_per_second() -> pl.Expr:
 
 def flops_per_token(table: pl.DataFrame) -> pl.Expr:
     """Six FLOP a parameter and token, where a record does not say another number of a token."""
-    flops = FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters")
-    return pl.coalesce(FLOPS_PER_TOKEN, flops) if FLOPS_PER_TOKEN in table.columns else flops
+    return _recorded(table, FLOPS_PER_TOKEN, FLOPS_PER_PARAMETER_AND_TOKEN * pl.col("parameters"))
 
 
 def flops_per_second(table: pl.DataFrame) -> pl.Expr:
@@ -96,27 +86,23 @@ def mfu(table: pl.DataFrame) -> pl.Expr | None:
     dense products in bfloat16, whatever the run's format. Null for a device without a known peak
     and for records that do not say what attention costs.
     """
-    peaks = _peaks(table, ["circumstances.device"])
-    if peaks is None:
-        return None
     flops = flops_per_token(table) + pl.col(ATTENTION_FLOPS_PER_TOKEN)
-    return flops * tokens_per_second() / (peaks * pl.col("circumstances.processes"))
+    return _share_of_peak(table, flops, "circumstances.device")
 
 
 def format_peak_share(table: pl.DataFrame) -> pl.Expr | None:
     """Return the FLOP/s without attention over the peak of the run's number format."""
-    peaks = _peaks(table, ["circumstances.device", "precision.name"])
-    if peaks is None:
-        return None
-    return flops_per_second(table) / (peaks * pl.col("circumstances.processes"))
+    flops = flops_per_token(table)
+    return _share_of_peak(table, flops, "circumstances.device", "precision.name")
 
 
-def _peaks(table: pl.DataFrame, columns: list[str]) -> pl.Expr | None:
-    """Return each run's peak by device and, where named, format; None without these columns."""
+def _share_of_peak(table: pl.DataFrame, flops: pl.Expr, *columns: str) -> pl.Expr | None:
+    """Divide by each run's peak, which depends on these columns; None if the table lacks one."""
     if not set(columns) <= set(table.columns):
         return None
     peaks = [peak_flops_per_second(*row) for row in table.select(columns).rows()]
-    return pl.lit(pl.Series(peaks, dtype=pl.Float64))
+    of_all = pl.lit(pl.Series(peaks, dtype=pl.Float64)) * pl.col("circumstances.processes")
+    return flops * tokens_per_second() / of_all
 
 
 def ceiling_bits(table: pl.DataFrame) -> pl.Expr | None:
@@ -186,13 +172,11 @@ def knowledge_bits(table: pl.DataFrame) -> pl.Expr | None:
     The sum is over groups that have any, and is below 0 for a model that misjudges more than it
     knows.
     """
-    known = []
-    for name in table.columns:
-        match = TRIED.fullmatch(name)
-        entropy = f"exact_match.{match[1]}_answer_bits" if match else ""
-        if match and match[2] == "train" and entropy in table.columns:
-            code = pl.col(f"exact_match.{match[1]}_answer_code_bits")
-            known.append(pl.when(pl.col(entropy) > 0).then(pl.col(entropy) - code))
+    known = [
+        pl.when(pl.col(name) > 0).then(pl.col(name) - pl.col(f"{match[1]}_answer_code_bits"))
+        for name in table.columns
+        if (match := ANSWERS.fullmatch(name))
+    ]
     if not known:
         return None
     has_any = pl.any_horizontal([one.is_not_null() for one in known])

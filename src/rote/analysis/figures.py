@@ -33,6 +33,7 @@ ACCENT = PALETTE[1]  # for the one line that matters among many
 
 TITLE = "title"  # an id in the SVG: a narrow page writes the title above instead
 LETTERS_PER_LINE = 82  # wrapping of titles
+LEGEND_COLUMNS = 4  # at most
 WIDTH_INCHES = 8.4
 PNG_DOTS_PER_INCH = 160
 
@@ -60,25 +61,17 @@ LOOK: dict[Any, Any] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrecisionStyle:
-    """The marks of a precision, which differ in shape as well as in colour."""
-
-    colour: str
-    marker: str
-    linestyle: str
-
-
+# Colour, marker and dash of a precision, which differ in shape as well as in colour.
 PRECISION_LOOKS = {
-    "fp32": PrecisionStyle(colour="#0072B2", marker="o", linestyle="-"),
-    "tf32": PrecisionStyle(colour="#009E73", marker="v", linestyle="-."),
-    "bf16_mixed": PrecisionStyle(colour="#D55E00", marker="s", linestyle="--"),
-    "bf16_true": PrecisionStyle(colour="#CC79A7", marker="^", linestyle=":"),
-    "fp16_mixed": PrecisionStyle(colour="#E69F00", marker="D", linestyle="--"),
-    "fp8": PrecisionStyle(colour="#8C564B", marker="<", linestyle="-."),
-    "qat_int8": PrecisionStyle(colour="#56B4E9", marker="P", linestyle="-"),
-    "qat_int4": PrecisionStyle(colour="#6B6B6B", marker="X", linestyle="-"),
-    "qat_ternary": PrecisionStyle(colour="#000000", marker="d", linestyle="-"),
+    "fp32": ("#0072B2", "o", "-"),
+    "tf32": ("#009E73", "v", "-."),
+    "bf16_mixed": ("#D55E00", "s", "--"),
+    "bf16_true": ("#CC79A7", "^", ":"),
+    "fp16_mixed": ("#E69F00", "D", "--"),
+    "fp8": ("#8C564B", "<", "-."),
+    "qat_int8": ("#56B4E9", "P", "-"),
+    "qat_int4": ("#6B6B6B", "X", "-"),
+    "qat_ternary": ("#000000", "d", "-"),
 }
 
 
@@ -110,7 +103,7 @@ def new_figure(*, height_inches: float, title: str) -> Figure:
 
 
 def panels(
-    figure: Figure, num_panels: int, *, num_columns: int, sharey: bool, sharex: bool = True
+    figure: Figure, num_panels: int, *, num_columns: int, sharex: bool, sharey: bool
 ) -> list[Axes]:
     """Return a grid of axes; the lowest of every column has its tick labels."""
     num_rows = -(-num_panels // num_columns)
@@ -122,21 +115,16 @@ def panels(
     return list(grid.flat[:num_panels])
 
 
-def line_key(label: str, **look: Any) -> Line2D:
-    """Return a legend entry drawn as a line or marker; ``look`` is passed to Line2D."""
-    return Line2D([], [], label=label, **look)
-
-
-def legend_below(figure: Figure, handles: Sequence[Handle], *, num_columns: int) -> None:
+def legend_below(figure: Figure, handles: Sequence[Handle]) -> None:
     """Put a legend below the axes, never over the data; in fewer columns if they are too wide."""
-    for num in range(num_columns, 0, -1):
-        legend = figure.legend(handles=list(handles), loc="outside lower left", ncols=num)
-        if num == 1 or legend.get_window_extent().width <= figure.bbox.width:
+    for num_columns in range(LEGEND_COLUMNS, 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower left", ncols=num_columns)
+        if num_columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
             return
         legend.remove()
 
 
-def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> None:
+def label_outside(grid: Sequence[Axes], *, x: str, y: str) -> None:
     """Label the axes of the outer panels only."""
     num_columns = _shape(grid)[1]
     for index, axes in enumerate(grid):
@@ -146,7 +134,7 @@ def label_outside(figure: Figure, grid: Sequence[Axes], *, x: str, y: str) -> No
             axes.set_xlabel(x)
 
 
-def short_numbers(*scales: Axis) -> None:
+def short_numbers(scale: Axis) -> None:
     """Write 2,000,000 as 2M, a billion as 1B, 10^18 as 1e18; below 1 a decimal fraction."""
     large = EngFormatter(sep="")
 
@@ -155,8 +143,7 @@ def short_numbers(*scales: Axis) -> None:
             return large(number).replace("G", "B")
         return typeset(f"{number:g}".replace("e+", "e"))
 
-    for scale in scales:
-        scale.set_major_formatter(FuncFormatter(short))
+    scale.set_major_formatter(FuncFormatter(short))
 
 
 def plain_ratios(scale: Axis) -> None:

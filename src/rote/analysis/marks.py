@@ -1,7 +1,7 @@
 """Draw layers of marks into axes, and name them in a legend."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rote.analysis.figures import GREY, PRECISION_LOOKS, Handle, colours, line_key, log_shade
+from rote.analysis.figures import GREY, PRECISION_LOOKS, Handle, colours, log_shade
 
 Kind = Literal["points", "line", "steps", "band", "across", "upright"]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -75,27 +75,18 @@ class Styles:
 
     def __init__(self, layers: Sequence[Layer], hue_order: Sequence[Any]) -> None:
         self.layers = layers
-        hues = list(hue_order)
-        for layer in layers:
-            hues += [one for one in values_of(layer.hue, [layer]) if layer.hue and one not in hues]
-        styles: list[Any] = []
-        for layer in layers:
-            styles += [one for one in values_of(layer.style, [layer]) if one not in styles]
-        if hues and all(hue in PRECISION_LOOKS for hue in hues):
-            self.colour_of = {hue: PRECISION_LOOKS[hue].colour for hue in hues}
-        else:
-            self.colour_of = dict(zip(hues, colours(len(hues)), strict=True))
+        hues = list(dict.fromkeys([*hue_order, *_shown(layers, "hue")]))
+        are_precisions = set(hues) <= set(PRECISION_LOOKS)
+        palette = [PRECISION_LOOKS[hue][0] for hue in hues] if are_precisions else None
+        self.colour_of = dict(zip(hues, palette or colours(len(hues)), strict=True))
         cycles = zip(itertools.cycle(MARKERS), itertools.cycle(DASHES), strict=False)
         self.style_of = {
-            one: (PRECISION_LOOKS[one].marker, PRECISION_LOOKS[one].linestyle)
-            if one in PRECISION_LOOKS
-            else pair
-            for one, pair in zip(styles, cycles, strict=False)
+            one: PRECISION_LOOKS[one][1:] if one in PRECISION_LOOKS else pair
+            for one, pair in zip(_shown(layers, "style"), cycles, strict=False)
         }
-        shaded = [layer for layer in layers if layer.shade]
-        numbers = [value for layer in shaded for value in values_of(layer.shade, [layer])]
+        numbers = _shown(layers, "shade")
         self.shade = log_shade(numbers) if numbers else None
-        self.shade_label = shaded[0].label if shaded else ""
+        self.shade_label = next((layer.label for layer in layers if layer.shade), "")
 
     def of(self, layer: Layer, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return colour, marker and line of one row's group."""
@@ -110,33 +101,42 @@ class Styles:
 
     def handles(self) -> list[Handle]:
         """Return the legend: hues, styles, then layers with their own label, and hollow marks."""
-        made: dict[str, Handle] = {}
+        made: dict[object, Handle] = {}
+        for handle in self._every_handle():
+            made.setdefault(handle.get_label(), handle)
+        return list(made.values())
+
+    def _every_handle(self) -> Iterator[Handle]:
         for layer in self.layers:
             for hue in values_of(layer.hue, [layer]):
-                row = {layer.hue: hue, layer.style: hue}
                 is_both = layer.style == layer.hue
-                look = self.of(layer, row) if is_both else {"color": self.colour_of[hue]}
-                made.setdefault(str(hue), line_key(str(hue), **_of_key(layer, look)))
+                colour = {"color": self.colour_of[hue]}
+                yield _key(hue, layer, self.of(layer, {layer.hue: hue}) if is_both else colour)
         for layer in self.layers:
             if layer.style != layer.hue:
                 for style in values_of(layer.style, [layer]):
                     marker, dash = self.style_of[style]
-                    look = {"color": GREY, "marker": marker, "linestyle": dash}
-                    made.setdefault(str(style), line_key(str(style), **_of_key(layer, look)))
+                    yield _key(style, layer, {"color": GREY, "marker": marker, "linestyle": dash})
         for layer in self.layers:
             if layer.label and not layer.shade:
-                made.setdefault(layer.label, _key_of(layer))
+                yield _key_of(layer)
             if layer.hollow and layer.frame[layer.hollow].any():
-                hollow = {"color": GREY, "linestyle": "none", "marker": "o"}
-                key = line_key(layer.hollow_label, markerfacecolor="white", **hollow)
-                made.setdefault(layer.hollow_label, key)
-        return list(made.values())
+                yield _key(layer.hollow_label, layer, {"color": GREY, "markerfacecolor": "white"})
 
 
-def _of_key(layer: Layer, look: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(layers: Sequence[Layer], by: Literal["hue", "style", "shade"]) -> list[Any]:
+    """Return the values that layers show by colour, by marker or by darkness, each once."""
+    found = [value for layer in layers for value in values_of(getattr(layer, by), [layer])]
+    return list(dict.fromkeys(found))
+
+
+def _key(label: object, layer: Layer, look: Mapping[str, Any]) -> Line2D:
+    """Return a legend entry drawn as the layer is: a marker, or a line."""
     if layer.kind == "points":
-        return {"marker": "o", **look, "linestyle": "none"}
-    return {key: value for key, value in look.items() if key in ("color", "linestyle", "linewidth")}
+        look = {"marker": "o", **look, "linestyle": "none"}
+    else:
+        look = {key: look[key] for key in ("color", "linestyle", "linewidth") if key in look}
+    return Line2D([], [], label=str(label), **look)
 
 
 def _key_of(layer: Layer) -> Handle:
@@ -144,7 +144,7 @@ def _key_of(layer: Layer) -> Handle:
     if layer.kind == "band":
         return Patch(facecolor=look["color"], alpha=look.get("alpha", 0.25), label=layer.label)
     known = {key: value for key, value in look.items() if hasattr(Line2D, f"set_{key}")}
-    return line_key(layer.label, **_of_key(layer, {"marker": "o", **known}))
+    return _key(layer.label, layer, known)
 
 
 def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Styles) -> None:
@@ -153,24 +153,26 @@ def draw_layer(axes: Axes, layer: Layer, frame: pl.DataFrame, looks: Styles) -> 
     for group in frame.partition_by(by, maintain_order=True) if by else [frame]:
         look = looks.of(layer, group.row(0, named=True))
         match layer.kind:
-            case "across" | "upright":
-                _draw_rules(axes, layer, group, look)
-            case "band":
-                _draw_band(axes, layer, group, look)
             case "points":
                 _draw_points(axes, layer, group, look)
+            case "band":
+                _draw_band(axes, layer, group, look)
+            case "across" | "upright":
+                _draw_rules(axes, layer, group, _of_line(look))
             case _:
                 drawn = "steps-post" if layer.kind == "steps" else "default"
-                plain = {key: value for key, value in look.items() if key != "marker"}
-                axes.plot(group[layer.x], group[layer.y], drawstyle=drawn, **plain)
+                axes.plot(group[layer.x], group[layer.y], drawstyle=drawn, **_of_line(look))
+
+
+def _of_line(look: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in look.items() if key != "marker"}
 
 
 def _draw_rules(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, Any]) -> None:
-    plain = {"linewidth": 1.0} | {key: value for key, value in look.items() if key != "marker"}
-    column = layer.y if layer.kind == "across" else layer.x
-    rule = axes.axhline if layer.kind == "across" else axes.axvline
+    is_across = layer.kind == "across"
+    rule, column = (axes.axhline, layer.y) if is_across else (axes.axvline, layer.x)
     for value in group[column].drop_nulls().unique():
-        rule(value, **plain)
+        rule(value, **({"linewidth": 1.0} | look))
 
 
 def _draw_band(axes: Axes, layer: Layer, group: pl.DataFrame, look: dict[str, Any]) -> None:

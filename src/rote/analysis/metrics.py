@@ -4,7 +4,7 @@ Only this module defines its name, its unit, its format and its derivation from 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import polars as pl
 
@@ -21,7 +21,7 @@ SHARES = {
 Derive = Callable[[pl.DataFrame], pl.Expr | None]  # None if the table lacks the columns
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Metric:
     """A column of the table of runs."""
 
@@ -31,6 +31,7 @@ class Metric:
     form: str = "{:,}"  # as in ``"{:.3f}"``
     # None: stored, or derived by code that reads arrays.
     expression: pl.Expr | Derive | None = None
+    _: KW_ONLY
     is_main: bool = False  # shown by default
     is_compared: bool = False  # compared by `rote compare`
 
@@ -51,8 +52,9 @@ class Metric:
     def of(self, table: pl.DataFrame) -> pl.Expr | None:
         """Return the expression that derives it; None if the table lacks what it needs."""
         made = self.expression(table) if callable(self.expression) else self.expression
-        is_there = made is not None and set(made.meta.root_names()) <= set(table.columns)
-        return made.alias(self.name) if made is not None and is_there else None
+        if made is None or not set(made.meta.root_names()) <= set(table.columns):
+            return None
+        return made.alias(self.name)
 
 
 def derive(table: pl.DataFrame, names: Iterable[str] | None = None) -> pl.DataFrame:
@@ -74,9 +76,9 @@ def metric_of(column: str) -> Metric:
     family, _, rest = column.partition(".")
     if column not in METRICS and family in SHARES:
         words = rest.replace("_", " ").replace("heldout", "held-out")
-        return Metric(name=column, title=f"{SHARES[family]}: {words}", form="{:.1%}")
+        return Metric(column, f"{SHARES[family]}: {words}", form="{:.1%}")
     title = column.removesuffix("._target_").rpartition(".")[2].replace("_", " ")
-    return METRICS.get(column) or Metric(name=column, title=title)
+    return METRICS.get(column) or Metric(column, title)
 
 
 def title_of(column: str) -> str:
@@ -85,189 +87,137 @@ def title_of(column: str) -> str:
 
 
 _ALL = (
-    Metric(name="shape", title="layers x width", expression=derived.shape()),
-    Metric(name="model", title="model", unit="layers x width, heads", expression=derived.model),
-    Metric(name="name", title="run", expression=derived.names),
-    Metric(name="parameters", title="parameters"),
-    Metric(name="seed", title="seed"),
-    Metric(name="task.num_sequences", title="sequences"),
-    Metric(name="task.base.num_sequences", title="sequences"),
-    Metric(name="task.length", title="sequence length", unit="tokens"),
-    Metric(name="task.vocab_size", title="vocabulary", unit="symbols"),
-    Metric(name="task.random_fraction", title="share of random labels", form="{:.0%}"),
-    Metric(name="size.num_layers", title="layers"),
-    Metric(name="size.width", title="width"),
-    Metric(name="size.num_heads", title="heads"),
-    Metric(name="optim.optimiser.lr", title="learning rate", form="{:.3g}"),
-    Metric(name="optim.optimiser.weight_decay", title="weight decay", form="{:.3g}"),
-    Metric(name="budget.batch_size", title="batch", unit="sequences"),
-    Metric(name="precision.name", title="format"),
-    Metric(name="entropy_bits", title="entropy of the training data", unit="bits", form="{:,.0f}"),
-    Metric(name="step", title="step"),
-    Metric(name="tokens", title="tokens seen", form="{:,.0f}"),
-    Metric(name="epochs", title="epochs", form="{:.3g}"),
+    Metric("shape", "layers x width", expression=derived.shape()),
+    Metric("model", "model", "layers x width, heads", expression=derived.model),
+    Metric("name", "run", expression=derived.names),
+    Metric("parameters", "parameters"),
+    Metric("seed", "seed"),
+    Metric("task.num_sequences", "sequences"),
+    Metric("task.base.num_sequences", "sequences"),
+    Metric("task.length", "sequence length", "tokens"),
+    Metric("task.vocab_size", "vocabulary", "symbols"),
+    Metric("task.random_fraction", "share of random labels", form="{:.0%}"),
+    Metric("size.num_layers", "layers"),
+    Metric("size.width", "width"),
+    Metric("size.num_heads", "heads"),
+    Metric("optim.optimiser.lr", "learning rate", form="{:.3g}"),
+    Metric("optim.optimiser.weight_decay", "weight decay", form="{:.3g}"),
+    Metric("budget.batch_size", "batch", "sequences"),
+    Metric("precision.name", "format"),
+    Metric("entropy_bits", "entropy of the training data", "bits", "{:,.0f}"),
+    Metric("step", "step"),
+    Metric("tokens", "tokens seen", form="{:,.0f}"),
+    Metric("epochs", "epochs", form="{:.3g}"),
+    Metric("loss_bits_per_token", "training loss", "bits per token", "{:.3f}"),
+    Metric("below_uniform_bits", "below a uniform guesser", "bits", "{:,.0f}"),
+    Metric("training.growth_bits_per_1000_steps", "growth", "bits per 1,000 steps", "{:,.1f}"),
     Metric(
-        name="loss_bits_per_token", title="training loss", unit="bits per token", form="{:.3f}"
+        "training.finish.memorised_bits_before", "memorised before the finish", "bits", "{:,.0f}",
     ),
-    Metric(
-        name="below_uniform_bits", title="below a uniform guesser", unit="bits", form="{:,.0f}"
-    ),
-    Metric(
-        name="training.growth_bits_per_1000_steps", title="growth", unit="bits per 1,000 steps",
-        form="{:,.1f}",
-    ),
-    Metric(
-        name="training.finish.memorised_bits_before", title="memorised before the finish",
-        unit="bits", form="{:,.0f}",
-    ),
-    Metric(name="training.finish.evaluations", title="evaluations of the finish"),
-    Metric(
-        name="memorised_bits", title="memorised", unit="bits", form="{:,.0f}",
-        expression=derived.memorised(), is_main=True,
-    ),
+    Metric("training.finish.evaluations", "evaluations of the finish"),
+    Metric("memorised_bits", "memorised", "bits", "{:,.0f}", derived.memorised(), is_main=True),
     # The metric above scores all S tokens. Without the first, 64 tokens of 2,048 symbols hold 693
     # bits and not 704.
     Metric(
-        name="memorised_bits_after_first_token", title="memorised, first token left out",
-        unit="bits", form="{:,.0f}",
-        expression=pl.col("entropy_after_first_token_bits")
+        "memorised_bits_after_first_token", "memorised, first token left out", "bits", "{:,.0f}",
+        pl.col("entropy_after_first_token_bits")
         - (pl.col("cost.train_code_bits") - pl.col("cost.train_first_token_code_bits")),
     ),
+    Metric("ceiling_bits", "can be memorised", "bits", "{:,.0f}", derived.ceiling_bits),
     Metric(
-        name="ceiling_bits", title="can be memorised", unit="bits", form="{:,.0f}",
-        expression=derived.ceiling_bits,
+        "bits_per_parameter", "memorised", "bits per parameter", "{:.3f}",
+        derived.memorised() / pl.col("parameters"), is_main=True, is_compared=True,
     ),
     Metric(
-        name="bits_per_parameter", title="memorised", unit="bits per parameter", form="{:.3f}",
-        expression=derived.memorised() / pl.col("parameters"), is_main=True, is_compared=True,
+        "stored_bits_per_parameter", "stored", "bits per parameter", "{:.2f}",
+        lambda table: derived.stored_bits(table) / pl.col("parameters"),
     ),
     Metric(
-        name="stored_bits_per_parameter", title="stored", unit="bits per parameter",
-        form="{:.2f}", expression=derived.stored_bits_per_parameter,
+        "bits_memorised_per_bit_stored", "memorised per bit stored", form="{:.3f}",
+        expression=lambda table: derived.memorised() / derived.stored_bits(table),
     ),
     Metric(
-        name="bits_memorised_per_bit_stored", title="memorised per bit stored", form="{:.3f}",
-        expression=derived.memorised_per_stored_bit,
+        "bits_per_active_parameter", "memorised", "bits per active parameter", "{:.3f}",
+        derived.memorised() / pl.col("training.active_parameters"),
     ),
     Metric(
-        name="bits_per_active_parameter", title="memorised", unit="bits per active parameter",
-        form="{:.3f}", expression=derived.memorised() / pl.col("training.active_parameters"),
+        "bits_per_forward_flop", "memorised", "bits per forward FLOP of a token", "{:.3f}",
+        derived.memorised() / pl.col("training.forward_flops_per_token"),
+    ),
+    Metric("capacity_bits_per_parameter", "capacity", "bits per parameter", "{:.2f}"),
+    Metric(
+        "data_bits_per_parameter", "training data", "bits per parameter", "{:.2f}",
+        pl.col("entropy_bits") / pl.col("parameters"),
     ),
     Metric(
-        name="bits_per_forward_flop", title="memorised", unit="bits per forward FLOP of a token",
-        form="{:.3f}", expression=derived.memorised() / pl.col("training.forward_flops_per_token"),
-    ),
-    Metric(
-        name="capacity_bits_per_parameter", title="capacity", unit="bits per parameter",
-        form="{:.2f}",
-    ),
-    Metric(
-        name="data_bits_per_parameter", title="training data", unit="bits per parameter",
-        form="{:.2f}", expression=pl.col("entropy_bits") / pl.col("parameters"),
-    ),
-    Metric(
-        name="train_bits_per_token", title="training loss", unit="bits per token", form="{:.3f}",
-        expression=pl.col("cost.train_code_bits") / pl.col("cost.train_tokens"), is_main=True,
+        "train_bits_per_token", "training loss", "bits per token", "{:.3f}",
+        pl.col("cost.train_code_bits") / pl.col("cost.train_tokens"), is_main=True,
         is_compared=True,
     ),
     Metric(
-        name="heldout_bits_per_token", title="held-out loss", unit="bits per token", form="{:.3f}",
-        expression=pl.col("cost.heldout_code_bits") / pl.col("cost.heldout_tokens"), is_main=True,
+        "heldout_bits_per_token", "held-out loss", "bits per token", "{:.3f}",
+        pl.col("cost.heldout_code_bits") / pl.col("cost.heldout_tokens"), is_main=True,
         is_compared=True,
     ),
     Metric(
-        name="memorised_bits_per_sequence", title="memorised of a sequence", unit="bits",
-        form="{:.2f}", is_compared=True,
-        expression=derived.memorised() * pl.col("task.length") / pl.col("cost.train_tokens"),
+        "memorised_bits_per_sequence", "memorised of a sequence", "bits", "{:.2f}",
+        derived.memorised() * pl.col("task.length") / pl.col("cost.train_tokens"), is_compared=True,
     ),
-    Metric(name="unique_tokens", title="distinct tokens", form="{:,.0f}"),
-    Metric(name="is_stopped", title="stopped early"),
-    Metric(name="steps", title="optimiser steps", form="{:,.0f}"),
-    Metric(name="batch_tokens", title="tokens a step", form="{:,.0f}"),
-    Metric(name="flops", title="FLOPs of training", form="{:.2e}"),
-    Metric(name="samples", title="training sequences", form="{:,.0f}"),
-    Metric(name="data_bits", title="training data", unit="bits", form="{:,.0f}"),
-    Metric(name="data_per_capacity", title="data over capacity", form="{:.3f}"),
+    Metric("unique_tokens", "distinct tokens", form="{:,.0f}"),
+    Metric("is_stopped", "stopped early"),
+    Metric("steps", "optimiser steps", form="{:,.0f}"),
+    Metric("batch_tokens", "tokens a step", form="{:,.0f}"),
+    Metric("flops", "FLOPs of training", form="{:.2e}"),
+    Metric("samples", "training sequences", form="{:,.0f}"),
+    Metric("data_bits", "training data", "bits", "{:,.0f}"),
+    Metric("data_per_capacity", "data over capacity", form="{:.3f}"),
+    Metric("knowledge_bits", "knowledge", "bits", "{:,.0f}", derived.knowledge_bits),
     Metric(
-        name="knowledge_bits", title="knowledge", unit="bits", form="{:,.0f}",
-        expression=derived.knowledge_bits,
+        "knowledge_bits_per_parameter", "knowledge", "bits per parameter", "{:.3f}",
+        derived.knowledge_bits_per_parameter,
     ),
+    Metric("steps_to_fit", "steps to fit", form="{:,.0f}"),
+    Metric("unruled", "random labels", "share of the training set", "{:.0%}"),
+    Metric("label_entropy_bits", "entropy of the labels that no rule gives", "bits", "{:,.0f}"),
+    Metric("given_bits", "all there was to know", "bits", "{:,.0f}"),
+    Metric("max_code_bits", "sum of mem_U", "bits", "{:,.0f}"),
+    Metric("mean_max_code_bits", "mem_U of a sample", "bits", "{:.2f}"),
+    Metric("samples_per_parameter", "|D| / P", form="{:#.3g}"),
+    Metric("f1", "membership F1", form="{:.3f}", is_compared=True),
+    Metric("largest_f1", "largest F1", form="{:.3f}"),
+    Metric("balanced_accuracy", "balanced accuracy", form="{:.3f}"),
+    Metric("auroc", "AUROC", form="{:.3f}"),
     Metric(
-        name="knowledge_bits_per_parameter", title="knowledge", unit="bits per parameter",
-        form="{:.3f}", expression=derived.knowledge_bits_per_parameter,
-    ),
-    Metric(name="steps_to_fit", title="steps to fit", form="{:,.0f}"),
-    Metric(name="unruled", title="random labels", unit="share of the training set", form="{:.0%}"),
-    Metric(
-        name="label_entropy_bits", title="entropy of the labels that no rule gives", unit="bits",
-        form="{:,.0f}",
-    ),
-    Metric(name="given_bits", title="all there was to know", unit="bits", form="{:,.0f}"),
-    Metric(name="max_code_bits", title="sum of mem_U", unit="bits", form="{:,.0f}"),
-    Metric(name="mean_max_code_bits", title="mem_U of a sample", unit="bits", form="{:.2f}"),
-    Metric(name="samples_per_parameter", title="|D| / P", form="{:#.3g}"),
-    Metric(name="f1", title="membership F1", form="{:.3f}", is_compared=True),
-    Metric(name="largest_f1", title="largest F1", form="{:.3f}"),
-    Metric(name="balanced_accuracy", title="balanced accuracy", form="{:.3f}"),
-    Metric(name="auroc", title="AUROC", form="{:.3f}"),
-    Metric(
-        name="nonmembers_excluded", title="non-members excluded where 1 % of members are missed",
+        "nonmembers_excluded", "non-members excluded where 1 % of members are missed",
         form="{:.1%}",
     ),
+    Metric("exposure_bits", "exposure of inserted canaries", "bits", "{:.2f}", is_compared=True),
+    Metric("exposure_most_bits", "largest exposure measurable", "bits", "{:.2f}"),
+    Metric("suffix_token_p", "probability of a suffix token", form="{:.3f}"),
+    Metric("repeats", "occurrences of a sequence", "in the training set"),
+    Metric("p_z", "p_z", "of one sample", "{:.2g}"),
+    Metric("extracted_share", "share of the most repeated canaries extracted", form="{:.0%}"),
+    Metric("acquired_bits", "memorised when last shown", "bits of a sequence", "{:.1f}"),
+    Metric("retained_bits", "memorised at the last look", "bits of a sequence", "{:.1f}"),
+    Metric("retained_share", "retained", "share of the bits", "{:.0%}"),
+    Metric("half_life_steps", "half-life", "optimiser steps", "{:,.0f}"),
+    Metric("drawn_right", "share of random labels answered right", form="{:.0%}"),
+    Metric("canaries_extracted", "inserted canaries extracted", form="{:.1%}", is_compared=True),
+    Metric("windows_excess", "windows extracted, less held-out", form="{:.1%}", is_compared=True),
+    Metric("training.steps", "optimiser steps", form="{:,.0f}", is_main=True, is_compared=True),
+    Metric("training.tokens_seen", "tokens seen", form="{:,.0f}"),
+    Metric("training.converged", "converged", is_main=True),
     Metric(
-        name="exposure_bits", title="exposure of inserted canaries", unit="bits", form="{:.2f}",
-        is_compared=True,
+        "train_tokens_per_second", "speed", "tokens per second", "{:,.0f}",
+        derived.tokens_per_second(), is_compared=True,
     ),
     Metric(
-        name="exposure_most_bits", title="largest exposure measurable", unit="bits", form="{:.2f}"
+        "train_flops_per_second", "speed", "FLOP per second", "{:.3g}", derived.flops_per_second,
     ),
-    Metric(name="suffix_token_p", title="probability of a suffix token", form="{:.3f}"),
-    Metric(name="repeats", title="occurrences of a sequence", unit="in the training set"),
-    Metric(name="p_z", title="p_z", unit="of one sample", form="{:.2g}"),
+    Metric("mfu", "MFU, share of the bf16 peak", form="{:.1%}", expression=derived.mfu),
     Metric(
-        name="extracted_share", title="share of the most repeated canaries extracted", form="{:.0%}"
-    ),
-    Metric(
-        name="acquired_bits", title="memorised when last shown", unit="bits of a sequence",
-        form="{:.1f}",
-    ),
-    Metric(
-        name="retained_bits", title="memorised at the last look", unit="bits of a sequence",
-        form="{:.1f}",
-    ),
-    Metric(name="retained_share", title="retained", unit="share of the bits", form="{:.0%}"),
-    Metric(
-        name="half_life_steps", title="half-life", unit="optimiser steps", form="{:,.0f}",
-    ),
-    Metric(name="drawn_right", title="share of random labels answered right", form="{:.0%}"),
-    Metric(
-        name="canaries_extracted", title="inserted canaries extracted", form="{:.1%}",
-        is_compared=True,
-    ),
-    Metric(
-        name="windows_excess", title="windows extracted, less held-out", form="{:.1%}",
-        is_compared=True,
-    ),
-    Metric(
-        name="training.steps", title="optimiser steps", form="{:,.0f}", is_main=True,
-        is_compared=True,
-    ),
-    Metric(name="training.tokens_seen", title="tokens seen", form="{:,.0f}"),
-    Metric(name="training.converged", title="converged", is_main=True),
-    Metric(
-        name="train_tokens_per_second", title="speed", unit="tokens per second", form="{:,.0f}",
-        expression=derived.tokens_per_second(), is_compared=True,
-    ),
-    Metric(
-        name="train_flops_per_second", title="speed", unit="FLOP per second", form="{:.3g}",
-        expression=derived.flops_per_second,
-    ),
-    Metric(
-        name="mfu", title="MFU, share of the bf16 peak", form="{:.1%}", expression=derived.mfu,
-    ),
-    Metric(
-        name="format_peak_share", title="share of its format's peak, without attention",
-        form="{:.1%}", expression=derived.format_peak_share,
+        "format_peak_share", "share of its format's peak, without attention", form="{:.1%}",
+        expression=derived.format_peak_share,
     ),
 )  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}

@@ -118,7 +118,7 @@ def drawn(content: Content) -> Content:
 def page(*, name: str, question: str, content: Content, closing: Section) -> str:
     """Return HTML with inline style sheet and figures; it loads nothing. Plots must be drawn."""
     return _template().render(
-        style=style_sheet(),
+        style=resources.files("rote.analysis").joinpath("page.css").read_text(encoding="utf-8"),
         name=name,
         question=question,
         setting=content.setting,
@@ -126,11 +126,6 @@ def page(*, name: str, question: str, content: Content, closing: Section) -> str
         lead=content.lead,
         sections=[*content.sections, closing],
     )
-
-
-def style_sheet() -> str:
-    """Return the style sheet of every page, for light mode, dark mode and paper."""
-    return resources.files("rote.analysis").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def _figure_of(block: Block) -> Block:

@@ -4,7 +4,7 @@ A layer is a table with one row per mark. If it has ``<y>_low`` and ``<y>_high``
 from an `Estimate`) marks get error bars, and a "band" is drawn between them; the same for ``<x>``.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -114,13 +114,13 @@ class Plot:
             self._fill(axes, value, looks)
             _frame(axes.xaxis, self.x, self._numbers("x", None if self.shares_x else value))
             _frame(axes.yaxis, self.y, self._numbers("y", None if self.shares_y else value))
-        label_outside(figure, grid, x=self.x.label, y=self.y.label)
+        label_outside(grid, x=self.x.label, y=self.y.label)
         if looks.shade is not None:
             colour_scale(figure, grid, looks.shade, label=looks.shade_label)
         if self.finish:
             self.finish(dict(zip(values, grid, strict=True)))
         if handles := looks.handles():
-            legend_below(figure, handles, num_columns=4)
+            legend_below(figure, handles)
         return render(figure, name=self.name, alt=self.title, caption=self.caption, data=self.csv())
 
     def _fill(self, axes: Axes, value: Any, looks: "Styles") -> None:
@@ -200,7 +200,7 @@ def tidy(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
     Low and high are null without an interval.
     """
-    return pl.DataFrame([_flat(row) for row in rows], infer_schema_length=None)
+    return pl.DataFrame([dict(_flat(row)) for row in rows], infer_schema_length=None)
 
 
 def means(runs: pl.DataFrame, *columns: str, by: Sequence[str]) -> pl.DataFrame:
@@ -212,15 +212,12 @@ def means(runs: pl.DataFrame, *columns: str, by: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in row.items():
         if isinstance(value, Estimate):
-            low, high = value.interval or (None, None)
-            flat |= {
-                key: float(value.value), f"{key}_low": low, f"{key}_high": high,
-                f"{key}_n": value.n,
-            }  # fmt: skip
+            yield key, float(value.value)
+            yield f"{key}_low", value.low
+            yield f"{key}_high", value.high
+            yield f"{key}_n", value.n
         else:
-            flat[key] = value
-    return flat
+            yield key, value

@@ -10,8 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from rote.analysis.page import (
     Block,
     Commands,
@@ -78,8 +76,10 @@ def write_report(*, kind: str, name: str, question: str, results: Results, folde
     record. Nothing is written before everything is made; the manifest, written last, completes the
     report.
     """
-    _require(results.table["run_id"], results.curves, "training curve")
-    _require(results.table["run_id"], results.records_sha256, "record digest")
+    needed = {"training curve": results.curves, "record digest": results.records_sha256}
+    for what, held in needed.items():
+        if lacking := [run_id for run_id in results.table["run_id"] if run_id not in held]:
+            raise ValueError(f"run {lacking[0]} has no {what}")
     results.progress("fitting and drawing", 0, None)
     content = drawn(maker(kind)(results))
     return write_content(
@@ -105,15 +105,11 @@ def write_content(
     folder: Path,
     besides: Mapping[str, bytes],
 ) -> Report:
-    """Write page, figures, tables and files ``besides``; then the manifest with ``sources``.
-
-    All plots of ``content`` must be drawn.
-    """
-    page_and_figures = page_files(
-        "report.html", name=name, question=question, content=content, closing=closing
+    """Write page, figures, tables and files ``besides``; then the manifest with ``sources``."""
+    pages = write_page(
+        folder / "report.html", name=name, question=question, content=content, closing=closing
     )
-    files = {**besides, **page_and_figures}
-    for filename, data in files.items():
+    for filename, data in besides.items():
         write_bytes(folder / filename, data)
     write_table(content.table, folder)
     manifest = {
@@ -123,7 +119,7 @@ def write_content(
         **sources,
         "files_sha256": {
             filename: sha256((folder / filename).read_bytes())
-            for filename in (*files, "table.parquet", "table.csv")
+            for filename in (*besides, *pages, "table.parquet", "table.csv")
         },
     }
     write_json(folder / "manifest.json", manifest)
@@ -135,28 +131,26 @@ def write_content(
     )
 
 
-def write_page(path: Path, *, name: str, question: str, content: Content, closing: Section) -> None:
-    """Write the page to ``path``, with its figures and tables beside it."""
-    files = page_files(
-        path.name, name=name, question=question, content=drawn(content), closing=closing
-    )
-    for filename, data in files.items():
-        write_bytes(path.parent / filename, data)
+def write_page(
+    path: Path, *, name: str, question: str, content: Content, closing: Section
+) -> list[str]:
+    """Write the page to ``path``, and beside it figures as SVG, PNG and CSV, and tables.tex.
 
-
-def page_files(
-    filename: str, *, name: str, question: str, content: Content, closing: Section
-) -> dict[str, bytes]:
-    """Return the page, figures as SVG, PNG and CSV, and tables.tex; plots must be drawn."""
+    Returns the names of the files. Nothing is written before everything is made.
+    """
+    content = drawn(content)
     figures = figures_of(content)
     latex = [table.latex(title) for title, table in tables_of(content) if table.rows]
-    return {
+    files = {
         **{f"{each.name}.svg": each.svg for each in figures},
         **{f"{each.name}.png": each.png for each in figures},
         **{f"{each.name}.csv": each.data for each in figures if each.data},
-        filename: page(name=name, question=question, content=content, closing=closing).encode(),
+        path.name: page(name=name, question=question, content=content, closing=closing).encode(),
         "tables.tex": ("\n\n".join([LATEX_HEAD, *latex]) + "\n").encode(),
     }
+    for filename, data in files.items():
+        write_bytes(path.parent / filename, data)
+    return list(files)
 
 
 def reproduce(commands: Sequence[str], note: str = "", warning: str = "") -> Section:
@@ -164,12 +158,6 @@ def reproduce(commands: Sequence[str], note: str = "", warning: str = "") -> Sec
     blocks: list[Block] = [Commands(lines=commands), Text(words=note, is_html=True)]
     blocks += [Text(words=f"These runs were {warning}.", is_warning=True)] if warning else []
     return Section(title="How to reproduce", blocks=blocks)
-
-
-def _require(run_ids: pl.Series, held: Mapping[str, object], what: str) -> None:
-    for run_id in run_ids:
-        if run_id not in held:
-            raise ValueError(f"run {run_id} has no {what}")
 
 
 def _sources(content: Content, results: Results) -> dict[str, Any]:

@@ -37,25 +37,20 @@ class Corpus(Protocol):
     @property
     def vocab_size(self) -> int:
         """Number of symbols of the tokeniser."""
-        ...
 
     @property
     def num_windows(self) -> int:
         """Number of windows without duplicates."""
-        ...
 
     @property
     def num_duplicates(self) -> int:
         """Number of windows that were removed because an equal one came before."""
-        ...
 
     def tokens(self, ids: NDArray[Any]) -> NDArray[Any]:
         """Return the windows of these ids, int64 [n, L]."""
-        ...
 
     def text(self, ids: NDArray[Any]) -> list[str]:
         """Return the same windows, decoded."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +111,7 @@ def series(name: str, values: Sequence[Any]) -> pl.Series:
 
 
 def write_table(table: pl.DataFrame, folder: Path) -> None:
-    """Write table.parquet and table.csv, each whole or not at all."""
+    """Write table.parquet and table.csv, as `write_frame` does."""
     for name in ("table.parquet", "table.csv"):
         write_frame(table, folder / name)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from rote.analysis.estimate import plural
 from rote.analysis.metrics import METRICS, derive
 from rote.analysis.page import Section, Text
 from rote.analysis.quantities.convergence import ENDED_BY, FINISH, SET_STEPS, rule_of
@@ -16,7 +17,7 @@ NOTE = (
     "<code>table.csv</code> beside this page."
 )
 
-
+RUN = Column("run", "run_id", is_code=True)
 OF_LOSSES = (
     Column.of(METRICS["name"], lambda run: (run["name"], run["run_id"])),
     Column("source", "source"),
@@ -50,3 +51,8 @@ def converged(run: Mapping[str, Any]) -> Cell:
         below=f"{rule}: {run[ENDED_BY]}" if rule == FINISH else rule,
         is_warning=not answer,
     )
+
+
+def unconverged(runs: pl.DataFrame) -> str:
+    """Return how many of some runs had not converged, as "1 of 3 runs"."""
+    return f"{runs.height - runs.filter(CONVERGED).height} of {plural(runs.height, 'run')}"

@@ -1,8 +1,8 @@
-"""Define a typed table with the same cells in HTML (templates/page.html), LaTeX, JSON and text."""
+"""Define a typed table with the same cells in HTML (templates/page.html), LaTeX and terminals."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +25,6 @@ class Cell:
     is_text: bool = True  # set left
     is_warning: bool = False
     is_code: bool = False
-    raw: Any = None  # value for JSON; None: the text
 
     @property
     def line(self) -> str:
@@ -77,21 +76,16 @@ class Column:
             case Cell():
                 return value
             case (inner, below):
-                cell = self._cell(inner)
-                return Cell(**{**vars(cell), "below": below})
+                return replace(self._cell(inner), below=below)
             case Estimate():
-                return Cell(
-                    text=number(value.value, self.form), below=value.span(self.form),
-                    is_text=False, raw={"value": value.value, "interval": value.interval},
-                )  # fmt: skip
+                span = value.span(self.form)
+                return Cell(text=number(value.value, self.form), below=span, is_text=False)
             case bool():
-                return Cell(text="yes" if value else "no", raw=value)
-            case None:
+                return Cell(text="yes" if value else "no")
+            case int() | float() if not math.isnan(value):
+                return Cell(text=number(value, self.form), is_text=False)
+            case None | float():
                 return Cell(text=self.missing, is_text=False)
-            case int() | float():
-                if math.isnan(value):
-                    return Cell(text=self.missing, is_text=False)
-                return Cell(text=number(value, self.form), is_text=False, raw=value)
         return Cell(text=str(value), is_code=self.is_code, is_text=not self.is_number)
 
 
@@ -159,22 +153,6 @@ class Table:
             r"\end{table}",
         ]
         return "\n".join(lines)
-
-    def json(self) -> list[dict[str, Any]]:
-        """Return one mapping per row, by column title; numbers stay numbers."""
-        titles = [column.title for column in self.columns]
-        return [
-            {
-                title: cell.text if cell.raw is None else cell.raw
-                for title, cell in zip(titles, row, strict=True)
-            }
-            for row in self.cells
-        ]
-
-    def text(self) -> list[list[str]]:
-        """Return rows of words, the head first, for the terminal."""
-        head = [column.title for column, _ in self.heads]
-        return [head, *([cell.line for cell in row] for row in self.body)]
 
 
 def _latex_row(cells: Any) -> str:

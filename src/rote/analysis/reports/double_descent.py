@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from rote.analysis.estimate import between, extent, plural, span
 from rote.analysis.figures import GREY, INK
@@ -30,6 +29,7 @@ from rote.analysis.quantities.settings import with_series
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
 from rote.analysis.table import Column, Table, warning
+from rote.core.arrays import Floats
 
 MAX_BLOCKS = 1000  # more held-out sequences are resampled in blocks: 8 MB a resampling
 RATIO = "data_per_capacity"
@@ -87,10 +87,7 @@ def make(results: Results) -> Content:
         cards=tuple(map(_card, curves)),
         lead=descents_plot(curves),
         sections=(
-            Section(
-                title="Where held-out loss turns",
-                blocks=[descents_table(curves), Text(axis_note(curves))],
-            ),
+            Section("Where held-out loss turns", [descents_table(curves), Text(axis_note(curves))]),
             runs_section(runs),
         ),
         numbers={f"peak {curve.name}": number(curve) for curve in curves},
@@ -126,15 +123,9 @@ def _card(curve: Descent) -> Card:
 
 def descents(results: Results, runs: pl.DataFrame) -> tuple[Descent, ...]:
     """Fit every series among ``runs``, which have the columns of losses and series."""
-    groups = runs.partition_by("source", "series", maintain_order=True)
     return tuple(
-        Descent(
-            source=group["source"][0],
-            series=group["series"][0],
-            runs=group,
-            fit=fit_descent(_points(results, group)),
-        )
-        for group in groups
+        Descent(source=source, series=series, runs=group, fit=fit_descent(_points(results, group)))
+        for (source, series), group in runs.group_by("source", "series", maintain_order=True)
     )
 
 
@@ -148,15 +139,14 @@ def _points(results: Results, runs: pl.DataFrame) -> list[GridPoint]:
     ]
 
 
-def _losses(results: Results, run: dict[str, Any]) -> NDArray[np.float64]:
+def _losses(results: Results, run: dict[str, Any]) -> Floats:
     """Return bits per token of every held-out sequence, or of every block of them, [M]."""
     code_bits_M = results.folders[run["run_id"]].arrays()["cost.heldout_code_bits"]
-    losses_M = code_bits_M.astype(np.float64) / run["task.length"]
+    losses_M: Floats = code_bits_M.astype(np.float64) / run["task.length"]
     if len(losses_M) <= MAX_BLOCKS:
         return losses_M
     each = len(losses_M) // MAX_BLOCKS
-    blocks: NDArray[np.float64] = losses_M[: each * MAX_BLOCKS].reshape(MAX_BLOCKS, each)
-    return blocks.mean(axis=1)
+    return losses_M[: each * MAX_BLOCKS].reshape(MAX_BLOCKS, each).mean(axis=1)
 
 
 def headline(curve: Descent) -> str:

@@ -24,21 +24,19 @@ from rote.analysis.quantities.formats import (
 )
 from rote.analysis.quantities.points import DATA
 from rote.analysis.results import Results
-from rote.analysis.runs_table import NOTE
+from rote.analysis.runs_table import NOTE, unconverged
 from rote.analysis.table import Column, Table
 
 STORED, PER_BIT = METRICS["stored_bits_per_parameter"], METRICS["bits_memorised_per_bit_stored"]
 MEMORISED = METRICS["bits_per_parameter"]
 OTHERS = "other runs"  # in the key to marks: those of no setting that differs
 KEPT_SHARE = 0.95  # of what is memorised unrounded: a format that keeps as much is named
-COUNTING = (
-    "Bits stored are those of the whole model: rounded matrices (the tied embedding among them) "
-    "with their scales and zero points, norms and biases in the dtype they have. In a small model "
-    "the embedding is most of the matrices, and vectors in float32 are much of what is left."
-)
 CAPTION = (
     "A mark is a format, mean over seeds; bars are 95 % intervals over seeds, Student's t. "
-    f"{COUNTING} Nothing can memorise more than it stores: the line. A mark at 0 is no better than "
+    "Bits stored are those of the whole model: rounded matrices (the tied embedding among them) "
+    "with their scales and zero points, norms and biases in the dtype they have. In a small model "
+    "the embedding is most of the matrices, and vectors in float32 are much of what is left. "
+    "Nothing can memorise more than it stores: the line. A mark at 0 is no better than "
     "a uniform guesser, and may be worse: the table has its name and number."
 )
 TABLE_NOTE = (
@@ -52,7 +50,7 @@ def make(results: Results) -> Content:
     """Raises ValueError where no run memorised data of known entropy."""
     runs, points = format_points(results.table)
     models = {each.model: [one for one in points if one.model == each.model] for each in points}
-    lines = tuple(line for each in models.values() for line in _lines(each))
+    lines = tuple(f"{name}: {words}" for name, each in models.items() for words in _findings(each))
     words = converged(runs)
     doubt = Text(words, is_warning=not runs["training.converged"].all())
     return Content(
@@ -62,8 +60,8 @@ def make(results: Results) -> Content:
             f"{extent(runs[DATA])} sequences of known entropy; "
             f"{plural(runs['seed'].n_unique(), 'seed')}."
         ),
-        cards=tuple(_card(each) for each in models.values()),
-        lead=_frontier(points, len(models)),
+        cards=tuple(map(_card, models.values())),
+        lead=_frontier(points),
         sections=(
             Section("Bits memorised per bit stored", [_per_bit(points)]),
             Section(
@@ -77,20 +75,18 @@ def make(results: Results) -> Content:
     )
 
 
-def _lines(points: Sequence[Point]) -> Iterator[str]:
-    """Findings of one model."""
-    model = points[0].model
+def _findings(points: Sequence[Point]) -> Iterator[str]:
+    """Which format of a model memorises most per bit, and what training in a format gains."""
     if not _known(points):
-        yield f"{model}: no format memorises anything beyond doubt, so that none can be compared"
+        yield "no format memorises anything beyond doubt, so that none can be compared"
         return
-    yield f"{model}: {_densest_words(points)}"
-    yield f"{model}: {_smallest_words(points)}"
+    yield _densest(points)
+    yield _smallest(points)
     for trained in points:
         after = SAME.get(trained.format), NEAREST, REFERENCE
         same = [each for each in points if (each.format, each.method, each.base) == after]
         if same:
-            rounded = max(same, key=lambda each: each.memorised.value)
-            yield f"{model}: {_training_words(trained, rounded)}"
+            yield _gain(trained, max(same, key=lambda each: each.memorised.value))
 
 
 def _known(points: Sequence[Point]) -> list[Point]:
@@ -98,7 +94,7 @@ def _known(points: Sequence[Point]) -> list[Point]:
     return [each for each in points if each.memorised.ends[0] > 0]
 
 
-def _densest_words(points: Sequence[Point]) -> str:
+def _densest(points: Sequence[Point]) -> str:
     """Which format memorises most per bit stored, and whether that is beyond doubt."""
     best, *others = sorted(_known(points), key=lambda each: -each.per_bit.value)
     words = (
@@ -113,25 +109,21 @@ def _densest_words(points: Sequence[Point]) -> str:
     return words
 
 
-def _smallest_words(points: Sequence[Point]) -> str:
+def _smallest(points: Sequence[Point]) -> str:
     """The fewest bits that keep nearly all."""
-    keeping = [
-        each
-        for each in points
-        if each.kept and each.kept.interval and each.kept.low >= KEPT_SHARE  # type: ignore[operator]
-    ]
+    known = [(each, each.kept) for each in points if each.kept and each.kept.interval]
+    keeping = [(each, kept) for each, kept in known if kept.ends[0] >= KEPT_SHARE]
     wanted = f"{KEPT_SHARE:.0%} of what is memorised unrounded"
     if not keeping:
         return f"no format keeps {wanted} by the whole interval over seeds"
-    least = min(keeping, key=lambda each: each.stored)
-    assert least.kept
+    least, kept = min(keeping, key=lambda pair: pair[0].stored)
     return (
         f"fewest bits stored that keep {wanted}: {_named(least)}, {least.stored:.2f} per "
-        f"parameter, keeps {least.kept.words('{:.1%}')}"
+        f"parameter, keeps {kept.words('{:.1%}')}"
     )
 
 
-def _training_words(trained: Point, rounded: Point) -> str:
+def _gain(trained: Point, rounded: Point) -> str:
     """What training in a format memorises more than the best of rounding to it afterwards.
 
     Less than nothing counts as nothing: who codes worse than a guesser has not memorised less.
@@ -143,16 +135,13 @@ def _training_words(trained: Point, rounded: Point) -> str:
     if gain is None:
         return f"{start}: no seed in common"
     verdict = "" if gain.sign else ": no difference beyond doubt"
-    doubt = "" if trained.has_converged else f"; {_standing(trained)}"
+    doubt = "" if trained.has_converged else f"; {_open(trained)}"
     guess = " (no better than a guess)" if rounded.memorised.value <= 0 else ""
     return f"{start}{guess}: {gain.words('{:+.3f}')} bits per parameter{verdict}{doubt}"
 
 
-def _standing(point: Point) -> str:
-    return (
-        f"{point.runs.height - point.num_converged} of {plural(point.runs.height, 'run')} in it "
-        "had not converged"
-    )
+def _open(point: Point) -> str:
+    return f"{unconverged(point.runs)} in it had not converged"
 
 
 def _named(point: Point) -> str:
@@ -172,20 +161,19 @@ def _card(points: Sequence[Point]) -> Card:
         Text(f"{best.memorised.value:.2f} bits per parameter memorised, {best.stored:.2f} stored"),
     ]
     if not best.has_converged:
-        lines.append(Text(_standing(best), is_warning=True))
+        lines.append(Text(_open(best), is_warning=True))
     return Card(
         title=title, meaning=meaning, value=PER_BIT.form.format(best.per_bit.value),
         unit="bits per bit", lines=lines,
     )  # fmt: skip
 
 
-def _frontier(points: Sequence[Point], num_models: int) -> Plot:
+def _frontier(points: Sequence[Point]) -> Plot:
     marks = _marks(points)
     most = max(float(marks["memorised"].max() or 0), 1e-3) * 1.05  # type: ignore[arg-type]
     at = np.geomspace(most / 2, most, 50)
     bound = pl.DataFrame({"stored": at, "memorised": at})
-    stored, memorised = marks["stored"], marks["memorised"]
-    share = float((memorised / stored).max() or 0.0)  # type: ignore[arg-type]
+    share = float((marks["memorised"] / marks["stored"]).max() or 0.0)  # type: ignore[arg-type]
     return Plot(
         name="frontier",
         title=f"At most {share:.0%} of the bits stored are memorised"
@@ -193,7 +181,6 @@ def _frontier(points: Sequence[Point], num_models: int) -> Plot:
         else "No format memorises anything",
         caption=CAPTION,
         panel="model",
-        num_columns=min(2, num_models),
         x=Axis(label=STORED.label, is_log=True),
         y=Axis(label=MEMORISED.label, low=0.0),
         layers=[
@@ -245,18 +232,16 @@ def _marks(points: Sequence[Point]) -> pl.DataFrame:
         }
         for each in points
     )  # fmt: skip
-    numbers = [
-        pl.when(pl.col(name) > 0).then(pl.col(end).clip(lower_bound=0.0)).alias(end)
+    ends = [
+        pl.when(pl.col(name) > 0).then(pl.col(end).cast(pl.Float64).clip(0.0)).alias(end)
         for name in ("memorised", "per_bit")
         for end in (f"{name}_low", f"{name}_high")
     ]
-    values = pl.col("memorised", "per_bit").clip(lower_bound=0.0)
-    ends = [name for name in rows.columns if name.endswith(("_low", "_high"))]
-    return rows.with_columns(pl.col(ends).cast(pl.Float64)).with_columns(*numbers, values)
+    return rows.with_columns(*ends, pl.col("memorised", "per_bit").clip(lower_bound=0.0))
 
 
 def _table(points: Sequence[Point]) -> Table:
-    form = "{:.3f}"
+    form, interval = "{:.3f}", "95 % interval"
     return Table(
         rows=points,
         is_tall=True,
@@ -265,9 +250,9 @@ def _table(points: Sequence[Point]) -> Table:
             Column("format", "name"),
             Column("how", "method"),
             Column.of(STORED, "stored"),
-            Column("memorised", "memorised", unit="bits per parameter, 95 % interval", form=form),
-            Column("kept", "kept", unit="95 % interval", form="{:.1%}", missing="none"),
-            Column("per bit stored", "per_bit", unit="95 % interval", form=form),
+            Column("memorised", "memorised", unit=f"bits per parameter, {interval}", form=form),
+            Column("kept", "kept", unit=interval, form="{:.1%}", missing="none"),
+            Column("per bit stored", "per_bit", unit=interval, form=form),
             Column("held-out loss", "heldout", unit="bits per token", form=form),
             Column("sequences", "num_sequences"),
             Column("seeds", lambda each: each.memorised.n),

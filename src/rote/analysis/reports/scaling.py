@@ -11,8 +11,8 @@ from rote.analysis.metrics import METRICS
 from rote.analysis.page import Block, Card, Content, Section, Text
 from rote.analysis.quantities.scaling import scaling_runs
 from rote.analysis.results import Results
-from rote.analysis.runs_table import NOTE
-from rote.analysis.table import Column, Table
+from rote.analysis.runs_table import RUN, runs_section
+from rote.analysis.table import Column
 
 COUNT = RunCount.TOTAL  # `rote fit --count non-embedding` has the other
 EFFORT = FitEffort(num_resamples=400)
@@ -29,12 +29,7 @@ def make(results: Results) -> Content:
     if not fitted:
         raise ValueError("; ".join(f"law {each.name}: {each.reason}" for each in others))
     lead, laws = _lead(fitted[0], fits.sections(fitted, others))
-    columns = [
-        Column("run", "run_id", is_code=True),
-        Column.of(METRICS["parameters"], lambda run: int(run["parameters"])),
-        *(Column.of(METRICS[name]) for name in OF_RUNS),
-    ]
-    table = Table(columns=columns, rows=runs.sort("parameters", "tokens").to_dicts(), is_tall=True)
+    parameters = Column.of(METRICS["parameters"], lambda run: int(run["parameters"]))
     return Content(
         headlines=tuple(f"{each.name}: {fits.goodness(each.fitted)}" for each in fitted),
         setting=(
@@ -46,7 +41,7 @@ def make(results: Results) -> Content:
         sections=(
             Section("Which law explains most", [fits.ranking(fitted)]),
             *laws,
-            Section("Runs", [table, Text(NOTE, is_html=True)]),
+            runs_section(runs.sort("parameters", "tokens"), [RUN, parameters, *OF_RUNS]),
         ),
         numbers={each.name: fits.numbers(each) for each in fitted},
         table=runs,

@@ -75,7 +75,10 @@ def read_cells(path: Path) -> Cells:
     if not text.strip():
         raise ValueError(f"{path} is not a table: it is empty")
     if text.lstrip()[0] in "{[":
-        return _of_json(path, text)
+        try:
+            return _of_json(path, text)
+        except RecursionError as error:
+            raise ValueError(f"{path} is not a table: its JSON is nested too deeply") from error
     header, rows, separator = split(path.name, text)
     return Cells(
         file=path.name,
@@ -217,8 +220,12 @@ def _number(cell: Any, style: Style, *, is_count: bool) -> float | None:
             return style.number(cell)
         value = style.number(found["number"])
         return None if value is None else value * MULTIPLES[found["multiple"].lower()]
-    is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
-    return float(cell) if is_number else None
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        return None
+    try:
+        return float(cell)
+    except OverflowError:  # JSON bounds no whole number
+        return None
 
 
 def _fault(cell: Any, style: Style) -> str:

@@ -84,13 +84,17 @@ def budgets_of(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> Budgets | Non
 
 
 def _held_back(curves: Sequence[BudgetCurve]) -> Limit | NoFit:
+    """Predict the longest budget of the curve of most bits from all shorter ones.
+
+    Two runs may have equal budgets: one that may train for longer stops early where it converged.
+    """
     most = max(curves, key=lambda each: each.bits[-1])
     longest = most.budgets[-1]
-    shorter = [
-        replace(each, budgets=each.budgets[:-1], bits=each.bits[:-1])
-        for each in (most, *(each for each in curves if each is not most))
-        if each.budgets[-1] == longest
-    ]
+    shorter = []
+    for each in (most, *(each for each in curves if each is not most)):
+        number = sum(budget < longest for budget in each.budgets)
+        if each.budgets[-1] == longest:
+            shorter.append(replace(each, budgets=each.budgets[:number], bits=each.bits[:number]))
     return fit_limits(shorter, at_budget=longest)[0]
 
 

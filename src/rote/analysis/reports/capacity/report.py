@@ -9,14 +9,13 @@ from rote.analysis.fits.plateau import NoPlateau, Plateau, exponent_beyond
 from rote.analysis.fits.search import NoFit
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
-from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import ENDED_BY
 from rote.analysis.quantities.convergence import converged as convergence_words
 from rote.analysis.reports.capacity import figures, training_figures, wording
 from rote.analysis.reports.capacity.differences import Difference, differences
 from rote.analysis.reports.capacity.study import PRECISIONS, Alpha, CapacityOfSize, Study, study
 from rote.analysis.results import Results
-from rote.analysis.runs_table import runs_section
+from rote.analysis.runs_table import RUN, runs_section
 from rote.analysis.table import Cell, Column, Table, Value
 
 CAPACITIES_NOTE = (
@@ -32,7 +31,7 @@ DIFFERENCES_NOTE = (
 )
 FORMAT = Column("format", "format")
 OF_RUNS = (
-    Column("run", "run_id", is_code=True), "model", FORMAT, "task.num_sequences", "seed",
+    RUN, "model", FORMAT, "task.num_sequences", "seed",
     "bits_per_parameter", "memorised_bits", "memorised_bits_after_first_token", "ceiling_bits",
     "entropy_bits", "training.converged", "training.steps", "training.growth_bits_per_1000_steps",
 )  # fmt: skip
@@ -44,7 +43,7 @@ def make(results: Results) -> Content:
     found = study(results.table, results.curves)
     compared = differences(found)
     finish = FINISH if ENDED_BY in found.runs.columns else ()
-    plots: tuple[Plot | None, ...] = (
+    plots = (
         figures.bits_per_parameter(found), figures.heads(found), training_figures.budgets(found),
         training_figures.training_curves(found, results.curves),
     )  # fmt: skip
@@ -103,11 +102,10 @@ def _doubts(found: Study) -> list[Text]:
 
 def _capacity_table(found: Study) -> Table:
     """Build the table, with columns for unlimited budgets and published values if there are any."""
-    bits = "bits, 95 % interval"
+    bits, most = "bits, 95 % interval", "bits per parameter; spread of seeds"
     untried = "not trained for several"
     limit = Column("unlimited budget", _limit, unit=bits, form="{:,.0f}", missing=untried)
     published = Column("published", _published, unit="heads not stated")
-    most = "bits per parameter; spread of seeds"
     columns = [
         Column.of(METRICS["model"]),
         FORMAT,

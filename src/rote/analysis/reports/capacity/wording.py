@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rote.analysis.estimate import between, extent, plural
 from rote.analysis.estimators import difference as apart
@@ -168,21 +169,21 @@ def limits_found(capacities: Sequence[CapacityOfSize]) -> str:
 
 def heads_compared(capacities: Sequence[CapacityOfSize]) -> str:
     """State the size for which heads matter most, if the difference is significant."""
-    by_size: dict[tuple[str, str], list[CapacityOfSize]] = {}
+    by_size: dict[Any, list[CapacityOfSize]] = {}
     for each in sorted(capacities, key=lambda each: each.bits_per_parameter.value):
-        by_size.setdefault((each.shape, each.format), []).append(each)
-    ends = [(same[0], same[-1]) for same in by_size.values()]
-    gaps = [apart(best.bits_per_parameter, least.bits_per_parameter) for least, best in ends]
-    place = max(range(len(ends)), key=lambda place: gaps[place].value)
-    least, best = ends[place]
-    (most, with_most), (fewest, with_least) = (
-        (each.bits_per_parameter, plural(each.num_heads or 0, "head")) for each in (best, least)
-    )
+        by_size.setdefault((each.size, each.format), []).append(each)
+    gaps = [
+        (apart(same[-1].bits_per_parameter, same[0].bits_per_parameter), same[-1], same[0])
+        for same in by_size.values()
+    ]
+    gap, best, least = max(gaps, key=lambda each: each[0].value)
+    most, fewest = best.bits_per_parameter, least.bits_per_parameter
     amounts = (
-        f"{most.value:.2f} bits per parameter with {with_most}, {fewest.value:.2f} with "
-        f"{with_least} ({best.shape}, {best.format})"
+        f"{most.value:.2f} bits per parameter with {plural(best.num_heads or 0, 'head')}, "
+        f"{fewest.value:.2f} with {plural(least.num_heads or 0, 'head')} "
+        f"({best.shape}, {best.format})"
     )
-    if not (most.interval and fewest.interval) or gaps[place].sign <= 0:
+    if not (most.interval and fewest.interval) or gap.sign <= 0:
         return f"No difference between heads is shown at equal parameters: {amounts}"
     is_bound = best.num_unconverged or least.num_unconverged
     return f"At equal parameters heads matter{' in this training' if is_bound else ''}: {amounts}"

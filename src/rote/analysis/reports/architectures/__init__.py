@@ -1,1 +1,0 @@
-"""Report on architectures: bits memorised per parameter, and against FLOPs of a token."""
