@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from rote.analysis.derived import column_or_null, shape
 from rote.analysis.metrics import derive
 from rote.analysis.published import CapacityScale, capacity_scale
 
@@ -33,16 +34,18 @@ def converged(runs: pl.DataFrame) -> str:
     rule = pl.lit(GROWTH)
     if ENDED_BY in runs.columns:
         rule = pl.when(pl.col(ENDED_BY).is_null()).then(rule).otherwise(pl.lit(FINISH))
-    named = runs.with_columns(rule=rule)
-    counts = {
-        name: f"{num_converged(part):,} of {part.height:,}"
-        for (name,), part in named.group_by("rule", maintain_order=True)
+    parts = {
+        RULES[str(name)]: part
+        for (name,), part in runs.with_columns(rule=rule).group_by("rule", maintain_order=True)
     }
-    if len(counts) == 1:
-        ((name, count),) = counts.items()
-        return f"{count} runs converged, judged by {RULES[str(name)]}"
-    each = "; ".join(f"{count} judged by {RULES[str(name)]}" for name, count in counts.items())
-    return f"{num_converged(runs):,} of {runs.height:,} runs converged: {each}"
+    if len(parts) == 1:
+        return f"{_counted(runs)} runs converged, judged by {next(iter(parts))}"
+    each = "; ".join(f"{_counted(part)} judged by {rule}" for rule, part in parts.items())
+    return f"{_counted(runs)} runs converged: {each}"
+
+
+def _counted(runs: pl.DataFrame) -> str:
+    return f"{num_converged(runs):,} of {runs.height:,}"
 
 
 ORACLE = "oracle.reference_bits"  # the training set's code length under the oracle, if paired
@@ -65,11 +68,11 @@ def loss_quantities(table: pl.DataFrame, alphas: Mapping[str, CapacityScale]) ->
     scales = [capacity_scale(alphas, precision) for precision in table["precision.name"]]
     corpus = pl.col("task.corpus") if "task.corpus" in table.columns else pl.lit("")
     entropy = pl.col("entropy_bits").cast(pl.Float64)
-    coded = pl.col(ORACLE) if ORACLE in table.columns else pl.lit(None, pl.Float64)
+    coded = column_or_null(table, ORACLE)
     guessed = pl.col("cost.train_tokens") * pl.col("heldout_bits_per_token").min().over(corpus)
     by_oracle = pl.when(coded.is_not_null()).then(pl.lit(CODED)).otherwise(pl.lit(GUESSED))
     return known.with_columns(
-        model=pl.format("{}x{}", "size.num_layers", "size.width"),
+        model=shape(),
         alpha=pl.Series([scale.bits_per_parameter for scale in scales]),
         alpha_source=pl.Series([scale.source for scale in scales]),
         data_bits=pl.coalesce(entropy, coded, guessed),

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rote.analysis.fits.forgetting import Retention
 from rote.analysis.quantities.exposure import secret_code_bits
@@ -24,10 +23,7 @@ from rote.analysis.quantities.learning import (
     learnt_above_bits,
     memorised_bits,
 )
-
-Arrays = Mapping[str, NDArray[Any]]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from rote.core.arrays import Arrays, Floats, Ints
 
 TRAIN, HELDOUT = "cost.train_code_bits", "cost.heldout_code_bits"
 CANARIES = [
