@@ -97,9 +97,13 @@ def inserted_sequences(looks: Arrays, arrays: Arrays, run: Mapping[str, Any]) ->
 
 
 def trained_sequences(looks: Arrays, arrays: Arrays, run: Mapping[str, Any]) -> Followed:
-    """Follow the sequences that ordinary epochs show, without canaries; raises as above."""
+    """Follow the sequences that ordinary epochs show, each once; raises as above.
+
+    Canaries and repeated windows follow the first N of a training set.
+    """
     _require(looks, TRAIN, HELDOUT)
-    number = run.get("task.base.num_sequences") or looks[TRAIN].shape[1]
+    numbers = run.get("task.base.num_sequences"), run.get("task.num_sequences")
+    number = numbers[0] or numbers[1] or looks[TRAIN].shape[1]
     rows_N = np.setdiff1d(np.arange(number), arrays.get("insertion.shown_sequences", ()))
     ones_N = np.ones(len(rows_N), np.int64)  # shown from the first step on
     last_N = ones_N * looks["steps"][-1]
