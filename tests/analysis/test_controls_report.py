@@ -213,6 +213,18 @@ def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
     assert manifest["numbers"][name]["on_frontier"]
 
 
+def test_what_else_differs_is_a_panel_of_its_own_and_never_pooled(results: Results) -> None:
+    labels = results.table.filter(pl.col("task._target_").str.ends_with("RandomLabels"))
+    runs = [
+        labels.with_columns(pl.lit(number).alias("task.num_sequences"), run_id=f"{number}-" + ids)
+        for number, ids in ((100, pl.col("run_id")), (900, pl.col("run_id")))
+    ]
+    found = study(replace(results, table=pl.concat(runs)))
+    names = {panel.name: {point.leak.n for point in panel.points} for panel in found.panels}
+    start = "random labels, 100% random, num_sequences"
+    assert names == {f"{start} 100": {2}, f"{start} 900": {2}}
+
+
 def test_without_an_anchor_nothing_is_said_to_be_saved(results: Results) -> None:
     controlled = (
         pl.col("control.goldfish.k").is_not_null() | pl.col("control.dropout.rate").is_not_null()

@@ -12,7 +12,13 @@ from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import chance_bits, exposures
-from rote.analysis.quantities.settings import SOURCES, with_control
+from rote.analysis.quantities.settings import (
+    AXES,
+    IN_OPTIM,
+    SOURCES,
+    differing_settings,
+    with_control,
+)
 from rote.analysis.results import Results
 from rote.analysis.table import Row
 
@@ -102,7 +108,9 @@ def study(results: Results) -> Study:
             "no run measured leakage and held-out loss: add cost to measure, and exposure where "
             "there are canaries"
         )
-    runs = runs.sort("panel", pl.col("control") != NONE, "control", "control_words", "seed")
+    runs = _with_settings(runs).sort(
+        "panel", pl.col("control") != NONE, "control", "control_words", "seed"
+    )
     keys = ["panel", "control", "control_words"]
     drawn = runs.drop_nulls("drawn_right").partition_by(keys, maintain_order=True)
     fitted = tuple(
@@ -110,6 +118,15 @@ def study(results: Results) -> Study:
         for part in drawn
     )
     return Study(runs=runs, panels=tuple(_panels(runs)), fitted=fitted)
+
+
+def _with_settings(runs: pl.DataFrame) -> pl.DataFrame:
+    """Separate panels by what else differs between runs of one control and seed."""
+    names = [name for name in runs.columns if name.startswith((*AXES, "size."))]
+    names = [name for name in names if name not in IN_OPTIM]
+    settings = differing_settings(runs, names, at=["panel", "control_words", "seed"])
+    panel = pl.concat_str(["panel", *settings], separator=", ", ignore_nulls=True)
+    return runs.with_columns(panel=panel)
 
 
 def _panels(runs: pl.DataFrame) -> Iterable[Panel]:
