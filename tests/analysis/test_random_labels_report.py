@@ -149,6 +149,9 @@ def test_nothing_is_claimed_of_runs_at_chance_unfitted_or_alone(results: Results
     assert "in doubt" in fit_title(alone) and make(alone).setting.endswith("1 seed.")
     ruled = replace(results, table=alone.table.filter(pl.col("task.random_fraction") == 0.5))
     assert "No run had random labels alone." in make(ruled).headlines
+    classes = pl.when(pl.col("seed") == 0).then(8).otherwise("task.num_classes")
+    mixed = results.table.with_columns(classes.alias("task.num_classes"))
+    assert "16 tokens, 4 to 8 classes;" in make(replace(results, table=mixed)).setting
 
 
 def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ def make(results: Results) -> Content:
     most = {each["series"]: each for each in rows}  # rows rise by share: the last is the largest
     return Content(
         headlines=(*map(_line, most.values()), f"{verdict(noise)}."),
-        setting=f"{extent(runs['task.num_sequences'])} sequences of {runs['task.input_length'][0]} "
-        f"tokens, {runs['task.num_classes'][0]} classes; {models_words(runs)}; "
-        f"{seeds_words(runs)}.",
+        setting=f"{extent(runs['task.num_sequences'])} sequences of "
+        f"{extent(runs['task.input_length'])} tokens, {extent(runs['task.num_classes'])} classes; "
+        f"{models_words(runs)}; {seeds_words(runs)}.",
         cards=tuple(map(_card, noise)),
         lead=_fit(runs, rows, noise),
         sections=(
