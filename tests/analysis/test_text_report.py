@@ -10,9 +10,11 @@ import pytest
 from rote.analysis.fits.descent import Peak
 from rote.analysis.page import Heading
 from rote.analysis.quantities.references import Pairing
+from rote.analysis.reports.text import figures
 from rote.analysis.reports.text.remembered import shortened
 from rote.analysis.reports.text.report import make
 from rote.analysis.reports.text.study import study
+from rote.analysis.reports.text.wording import check
 from rote.analysis.results import Results
 from rote.ledger.store import RunFolder
 from tests.analysis import planted_text as planted
@@ -104,16 +106,41 @@ def test_unusable_runs_are_refused(results: Results) -> None:
         study(changed(pl.lit(value=False)))
 
 
-def test_one_kind_of_reference_is_enough(results: Results) -> None:
-    alone = (pl.col("task.pool") == "train") & (pl.col("size.width") == 8)
-    found = study(replace(results, table=results.table.filter(alone)))
+def test_one_kind_of_reference_is_enough_and_a_series_without_one_is_left_out(
+    results: Results,
+) -> None:
+    keep = (pl.col("size.width") == 8) | (pl.col("task.num_sequences") == 10)
+    alone = results.table.filter(pl.col("task.pool") == "train", keep)
+    found = study(replace(results, table=alone))
     assert found.references == ["same_size"]
-    assert found.remembered[0].reference == "same_size"
+    described = [(each.name.split(", seed")[0], each.reference) for each in found.remembered]
+    assert described == [("1x8, N = 80", "same_size"), ("1x8, N = 160", "same_size")]
+    marks = figures.covariates(found).layers[1].frame  # that with the most data is hollow
+    assert marks["has_most_data"].unique(maintain_order=True).to_list() == [False, True]
 
 
-def test_extraction_pools_seeds(found) -> None:
-    first = next(each for each in found.extracted if each["series"] == "1x8")
-    assert first["task.num_sequences"] == 10
+def test_a_reference_of_another_split_or_format_is_kept_apart(results: Results) -> None:
+    """Its sample ids name other texts; capacity is that of the format."""
+    is_worse, is_wide = pl.col("size.width") == 24, pl.col("size.width") == 16
+    split = pl.when(is_worse).then(1).otherwise("task.split_seed").alias("task.split_seed")
+    formats = pl.when(is_wide).then(pl.lit("bf16_mixed")).otherwise("precision.name")
+    table = results.table.with_columns(split, formats.alias("precision.name"))
+    found = study(replace(results, table=table))
+    outside = {each["reference"][:4] for each in found.qualities if each["pool"] == "reference"}
+    assert outside == {"1x32"}
+    assert "2.00 bits per parameter (planted); 3.60 bits per parameter (publ" in check(found)
+
+
+def test_extraction_pools_the_seeds_that_measured_a_prefix(results: Results) -> None:
+    longer = {
+        f"extraction.{split}_extracted_6": pl.when(pl.col("size.width") == 8).then(0)
+        for split in ("train", "heldout")
+    }
+    found = study(replace(results, table=results.table.with_columns(**longer))).extracted
+    assert {row["series"] for row in found if row["prefix"] == 6} == {"1x8"}
+    assert len([row for row in found if row["prefix"] == 4]) == 2 * len(planted.SIZES)
+    first = found[0]
+    assert (first["series"], first["task.num_sequences"]) == ("1x8", 10)
     assert first["train"].trials == 20 and first["heldout"].trials == 128
     assert 0 < first["train"].value < 1
     assert [each.trials for each in first["runs"]["train"]] == [10, 10]

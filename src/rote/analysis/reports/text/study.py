@@ -209,6 +209,8 @@ def _qualities(pairing: Pairing, focus: Sequence[Row]) -> Iterable[Row]:
         scored = pairing.scored(reference["run_id"])
         unseen = scored.sample_ids[scored.occurrences == 0]
         for target, trained in targets:
+            if trained.origin != scored.origin:  # ids of another split name other texts
+                continue
             if np.isin(trained.sample_ids, unseen).sum() < FEWEST_OUTSIDE:
                 continue
             paired = pair(trained, scored)

@@ -151,11 +151,12 @@ def correlation_words(correlation: Estimate | None) -> str:
 def check(found: Study) -> str:
     """State whether sums stay below capacity."""
     beyond = found.pairs.filter(pl.col("of_capacity") > 1)["run_id"].n_unique()
-    alpha, source = found.targets["alpha"][0], found.targets["alpha_source"][0]
+    scales = found.targets.select("alpha", "alpha_source").unique(maintain_order=True)
+    at = "; ".join(f"{alpha:.2f} bits per parameter ({source})" for alpha, source in scales.rows())
     verdict = (
         f"Sums of mem_U of {plural(beyond, 'run')} exceed" if beyond else "No sum of mem_U exceeds"
     )
-    return f"{verdict} capacity at {alpha:.2f} bits per parameter ({source})"
+    return f"{verdict} capacity at {at}"
 
 
 def unintended(found: Study) -> str:
