@@ -85,16 +85,13 @@ def lines(folder: Path, rows: list[dict[str, Any]]) -> list[str]:
     return list(make(results_of(folder, rows)).headlines)
 
 
-def test_each_architecture_is_a_point_of_what_it_memorises_per_parameter() -> None:
+def test_each_architecture_is_a_point_of_what_it_memorises() -> None:
+    """Per parameter, active parameter and FLOP, which are those recorded or the usual ones."""
     found = points(runs())
     assert list(found) == sorted(PER_PARAMETER, key=lambda name: -PER_PARAMETER[name])
     for name, planted in PER_PARAMETER.items():
         assert found[name].per_parameter.value == pytest.approx(planted, abs=2e-3)
         assert found[name].per_parameter.n == 3
-
-
-def test_flops_and_active_parameters_are_those_recorded_or_the_usual_ones() -> None:
-    found = points(runs())
     assert (found["gpt"].forward_flops, found["gpt"].active_parameters) == (2000.0, 1000)
     assert (found["looped"].forward_flops, found["lora"].total_parameters) == (6000.0, 5000)
     moe = found["moe"]
@@ -126,13 +123,10 @@ def test_sizes_apart_are_compared_each_with_its_own_gpt() -> None:
     assert reference.parameters == 4000
 
 
-def test_settings_that_differ_are_points_of_their_own() -> None:
+def test_settings_and_classes_are_points_of_their_own() -> None:
     other = [run("gpt", 0, run_id="other", **{"optim.optimiser.lr": 0.2})]
     assert {"gpt, lr 0.1", "gpt, lr 0.2"} <= set(points(runs() + other))
-
-
-def test_a_class_of_no_file_has_its_own_name() -> None:
-    assert "gru cell" in points([*runs(), run("elsewhere.GruCell", 0)])
+    assert "gru cell" in points([*runs(), run("elsewhere.GruCell", 0)])  # of no file of conf
 
 
 def test_of_several_sizes_of_data_set_the_one_of_which_most_is_memorised_is_taken() -> None:
@@ -143,8 +137,9 @@ def test_of_several_sizes_of_data_set_the_one_of_which_most_is_memorised_is_take
     assert points(runs() + less)["gpt"].num_sequences == 40
 
 
-def test_headlines_state_differences_with_intervals_and_amounts_per_flop(tmp_path: Path) -> None:
-    most, more, less, per_flop, moe, lora, converged = lines(tmp_path, runs())
+def test_headlines_and_numbers_state_differences_with_intervals(tmp_path: Path) -> None:
+    content = make(results_of(tmp_path, runs()))
+    most, more, less, per_flop, moe, lora, converged = content.headlines
     assert most.startswith("980 to 1,020 parameters: most memorised per parameter: looped, 3.300 (")
     assert "no difference" not in most
     assert "lower bound" not in most
@@ -155,10 +150,6 @@ def test_headlines_state_differences_with_intervals_and_amounts_per_flop(tmp_pat
     assert "per active parameter (800)" in moe
     assert "beside 3,980 that are frozen" in lora
     assert converged.startswith("15 of 15 runs converged")
-
-
-def test_numbers_name_their_intervals_and_runs(tmp_path: Path) -> None:
-    content = make(results_of(tmp_path, runs()))
     number = content.numbers["980 to 1,020 parameters, looped"]
     low, high = number["interval_bits_per_parameter_less_gpt"]
     assert low < number["bits_per_parameter_less_gpt"] < high

@@ -163,19 +163,26 @@ def found_in(results: Results) -> list[ComparedGroup]:
     return compare_definitions(results, leakage_runs(results))
 
 
+def add(results: Results, run_id: str, arrays: dict[str, np.ndarray]) -> None:
+    """Arrays beside those that a run has."""
+    path = results.folders[run_id].path / "arrays.npz"
+    np.savez(path, **dict(np.load(path)), **arrays)
+
+
 def with_measures(results: Results) -> Results:
     """A quarter of the samples extracted, by their ids, in runs but one; p_z falls with the id."""
     for run_id in results.table["run_id"]:
-        path = results.folders[run_id].path / "arrays.npz"
-        arrays = dict(np.load(path))
-        ids = arrays["cost.train_sample_ids"]
-        if run_id != "train-6":
-            arrays["extraction.train_sample_ids"] = ids
-            arrays["extraction.train_extracted_2"] = np.zeros(len(ids), np.uint8)
-            arrays["extraction.train_extracted_16"] = (ids % 4 == 0).astype(np.uint8)
-        arrays["discoverable.train_sample_ids"] = ids
-        arrays["discoverable.train_log_p_top_k_16"] = -ids.astype(np.float64)
-        np.savez(path, **arrays)
+        ids = results.folders[run_id].arrays()["cost.train_sample_ids"]
+        extracted = {
+            "extraction.train_sample_ids": ids,
+            "extraction.train_extracted_2": np.zeros(len(ids), np.uint8),
+            "extraction.train_extracted_16": (ids % 4 == 0).astype(np.uint8),
+        }
+        discoverable = {
+            "discoverable.train_sample_ids": ids,
+            "discoverable.train_log_p_top_k_16": -ids.astype(np.float64),
+        }
+        add(results, run_id, discoverable | (extracted if run_id != "train-6" else {}))
     return results
 
 
@@ -242,10 +249,9 @@ def test_ten_percent_are_marked_where_few_or_most_are_extracted(tmp_path: Path) 
     for extracted, share in ((1, 0.1), (40, 0.2), (150, 0.1)):
         results = planted.text_results(tmp_path / str(extracted), seeds=(0, 1, 2))
         for run_id in results.table["run_id"]:
-            path = results.folders[run_id].path / "arrays.npz"
-            arrays = dict(np.load(path))
-            trained = {"extraction.train_sample_ids": arrays["cost.train_sample_ids"]}
-            trained["extraction.train_extracted_4"] = np.arange(planted.TRAINED) < extracted
-            np.savez(path, **arrays, **trained)
+            ids = results.folders[run_id].arrays()["cost.train_sample_ids"]
+            is_extracted = np.arange(planted.TRAINED) < extracted
+            extraction = {"train_sample_ids": ids, "train_extracted_4": is_extracted}
+            add(results, run_id, {f"extraction.{name}": each for name, each in extraction.items()})
         (group,) = found_in(results)
         assert group.share == pytest.approx(share, abs=0.03)

@@ -96,12 +96,9 @@ def test_formats_and_precisions_are_never_pooled() -> None:
     assert found["int8 of bf16_mixed", NEAREST].memorised.n == 3
 
 
-def test_settings_that_differ_are_points_of_their_own() -> None:
+def test_settings_are_points_of_their_own_and_of_data_sets_the_most_memorised_is_taken() -> None:
     other = [run("fp32", 0, run_id="other", **{"optim.optimiser.lr": 0.2})]
     assert {"fp32, lr 0.1", "fp32, lr 0.2"} <= {name for name, _ in points(runs() + other)}
-
-
-def test_of_several_sizes_of_data_set_the_one_of_which_most_is_memorised_is_taken() -> None:
     less = runs(known=0.5, **{"task.num_sequences": 20})
     assert points(runs() + less)["int8", NEAREST].num_sequences == 40
 
@@ -142,25 +139,22 @@ def test_headlines_name_the_densest_and_the_smallest_and_what_training_in_it_gai
     number = content.numbers["1x8, 2 heads, qat_ternary, trained in it"]
     assert number["stored_bits_per_parameter"] == 2.0
     assert number["runs"] == [f"qat_ternary-{seed}-40" for seed in (0, 1, 2)]
+    worse = content.numbers["1x8, 2 heads, ternary, GPTQ after training"]
+    assert worse["bits_per_parameter"] < -0.9
 
 
-def test_what_is_worse_than_a_guess_stands_on_zero_and_is_in_the_table(tmp_path: Path) -> None:
-    content = content_of(tmp_path, runs())
-    floor = marks(content).filter(pl.col("memorised") == 0.0)
-    assert floor["format"].to_list() == ["ternary"]
-    assert floor["memorised_low"].to_list() == [None]
-    assert (
-        content.numbers["1x8, 2 heads, ternary, GPTQ after training"]["bits_per_parameter"] < -0.9
-    )
-
-
-def test_one_name_stands_at_formats_that_store_alike(tmp_path: Path) -> None:
+def test_marks_name_one_format_of_those_that_store_alike_and_guess_at_zero(tmp_path: Path) -> None:
     """Ternary, trained in and after training, takes as many bits: the uppermost is named."""
     content = content_of(tmp_path, runs())
     named = marks(content).drop_nulls("label").select("label", "method")
     assert sorted(named.rows()) == [
         ("fp32", TRAINED), ("int4", TRAINED), ("int8", NEAREST), ("ternary", TRAINED),
     ]  # fmt: skip
+    floor = marks(content).filter(pl.col("memorised") == 0.0)  # what is worse than a guess
+    assert floor.select("format", "memorised_low").rows() == [("ternary", None)]
+    figures = shown.plots(content)
+    assert list(figures) == ["frontier", "per-bit"]
+    assert all(each.draw().svg for each in figures.values())
 
 
 def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
@@ -201,12 +195,6 @@ def test_different_data_are_not_compared(tmp_path: Path) -> None:
     assert any(
         "qat_int4 against int4_g32 after training: on different data" in one for one in lines
     )
-
-
-def test_both_figures_are_drawn(tmp_path: Path) -> None:
-    figures = shown.plots(content_of(tmp_path, runs()))
-    assert list(figures) == ["frontier", "per-bit"]
-    assert all(each.draw().svg for each in figures.values())
 
 
 def test_a_format_that_was_trained_in_is_held_against_the_most_that_fp32_memorises() -> None:

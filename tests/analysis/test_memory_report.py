@@ -228,12 +228,22 @@ def test_looks_that_lack_a_measure_or_an_early_look_say_so(tmp_path: Path) -> No
     no_exposure, late = results.table["run_id"]
     paths = [tmp_path / run_id / "looks.npz" for run_id in (no_exposure, late)]
     whole, looks = (dict(np.load(path)) for path in paths)
-    np.savez(paths[0], **{name: each for name, each in whole.items() if "exposure" not in name})
+    few = {"cost.heldout_code_bits": whole["cost.heldout_code_bits"][:, :18]}
+    kept = {name: each for name, each in whole.items() if "exposure" not in name}
+    np.savez(paths[0], **kept | few)
     np.savez(paths[1], **{name: each[4:] for name, each in looks.items()})
     content = report.make(replace(results, table=results.table.filter(run_id=no_exposure)))
-    assert "lack exposure.code_bits: add its measure to log.look_with" in shown.texts(content)
+    found = shown.texts(content)
+    assert "learnt is undecided; its looks lack exposure.code_bits: add its measure to" in found
     with pytest.raises(ValueError, match=r"no run was looked at .* no look before a sequence"):
         report.make(replace(results, table=results.table.filter(run_id=late)))
+
+
+def test_a_run_that_was_not_looked_at_since_has_no_mean_of_what_it_retains(tmp_path: Path) -> None:
+    results = planted(tmp_path, every_steps=[None], seeds=[0])
+    path = tmp_path / results.table["run_id"][0] / "looks.npz"
+    np.savez(path, **{name: each[:3] for name, each in np.load(path).items()})
+    assert study(results).runs.select("acquired_bits", "retained_share").row(0) == (None, None)
 
 
 def test_without_insertion_the_page_says_how_to_insert(tmp_path: Path) -> None:

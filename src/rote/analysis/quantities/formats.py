@@ -116,16 +116,10 @@ def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
 
     Nothing is kept by who codes worse than a guesser.
     """
-    own = rows.filter(pl.col("method") == TRAINED)
-    of_run = dict(own.select("run_id", "memorised").iter_rows())
-    plain = own.filter(pl.col("format") == REFERENCE)
-    most = plain.group_by("model", DATA, "seed").agg(pl.col("memorised").max())
-    of_seed = {row[:-1]: row[-1] for row in most.iter_rows()}
-    kept = []
-    for row in rows.iter_rows(named=True):
-        is_own = row["method"] == TRAINED
-        seed = (row["model"], row[DATA], row["seed"])
-        whole = of_seed.get(seed) if is_own else of_run[row["run_id"]]
-        is_known = whole is not None and whole > 0 and row["format"] != REFERENCE
-        kept.append(row["counted"] / whole if is_known else None)
-    return rows.with_columns(pl.Series("kept", kept, dtype=pl.Float64))
+    is_own = pl.col("method") == TRAINED
+    is_plain = is_own & (pl.col("format") == REFERENCE)
+    of_run = pl.when(is_own).then("memorised").max().over("run_id")
+    of_seed = pl.when(is_plain).then("memorised").max().over("model", DATA, "seed")
+    whole = pl.when(is_own).then(of_seed).otherwise(of_run)
+    kept = pl.when(whole > 0, pl.col("format") != REFERENCE).then(pl.col("counted") / whole)
+    return rows.with_columns(kept=kept)

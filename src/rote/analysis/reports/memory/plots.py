@@ -51,7 +51,6 @@ def plots(found: Study) -> dict[str, Plot]:
 
 
 def _forgetting_plot(found: Study) -> Plot:
-    """Plot the bits memorised over age, a panel per window, a line per number of showings."""
     points = [(row, point) for row in found.remembered for point in row["curve"]]
     axes = AGE, Axis(label="memorised (bits of a sequence)")
     return _plot(
@@ -60,7 +59,6 @@ def _forgetting_plot(found: Study) -> Plot:
 
 
 def _learnt_plot(found: Study) -> Plot:
-    """Plot the share that is learnt over steps, in the same layout."""
     points = [(row, point) for row in found.learnt for point in row["share"]]
     axes = STEP, Axis(label="share learnt", form="share", low=-0.03, high=1.03)
     return _plot(
@@ -70,7 +68,6 @@ def _learnt_plot(found: Study) -> Plot:
 
 
 def _late_plot(found: Study) -> Plot:
-    """Plot the rank correlation with the last look over steps, a line per kind of sequences."""
     points = [(row, {"step": row["step"], "rho": row["rho"]}) for row in found.late]
     axes = STEP, Axis(label="rank correlation with the last look")
     return _plot(
@@ -98,7 +95,6 @@ def _plot(
 
 
 def _forgetting_title(found: Study) -> str:
-    """State the half-lives, and in how many groups there is one."""
     halves = [row["forgetting"].half_life_steps for row in found.remembered]
     known = [each.value for each in halves if each]
     if not known:
@@ -109,7 +105,6 @@ def _forgetting_title(found: Study) -> str:
 
 
 def _learnt_title(found: Study) -> str:
-    """State the shares that are learnt at any look and at the last, over groups."""
     rows = [row for row in found.learnt if row["name"] != EVERY_EPOCH] or found.learnt
     ever, at_end = (
         between([row[key].value for row in rows], "{:.0%}") for key in ("ever", "at_end")

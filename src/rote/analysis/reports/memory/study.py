@@ -235,22 +235,20 @@ def _late(
     ):  # fmt: skip
         place, runs = _place(part, of)
         for label, bits in ((name, "bits_TN"), (CONTROLS[name], "control_bits_TC")):
-            for step, rhos in sorted(_with_the_end(runs, bits, start).items()):
+            found: dict[int, list[Estimate]] = {}
+            for step, rho in (pair for run in runs for pair in _with_the_end(run, bits, start)):
+                found.setdefault(step, []).append(rho)
+            for step, rhos in sorted(found.items()):
                 if len(rhos) == len(runs):
                     yield {**place, "name": label, "step": step, "rho": mean_of_estimates(rhos)}
 
 
-def _with_the_end(runs: Sequence[Followed], bits: str, start: str) -> dict[int, list[Estimate]]:
-    """Return the correlations of each run that has any, by step."""
-    found: dict[int, list[Estimate]] = {}
-    for run in runs:
-        is_after_T = run.steps_T >= getattr(run, start).max()
-        if not is_after_T.any():
-            continue
-        table_TN = getattr(run, bits)[is_after_T]
-        groups_N = run.times_N if bits == "bits_TN" else np.zeros(table_TN.shape[1])
-        rhos = with_the_end(table_TN, groups_N)[:-1]
-        for step, rho in zip(run.steps_T[is_after_T][:-1], rhos, strict=True):
-            if rho is not None:
-                found.setdefault(int(step), []).append(rho)
-    return found
+def _with_the_end(run: Followed, bits: str, start: str) -> Iterator[tuple[int, Estimate]]:
+    """Yield a run's correlations, where there are any, each with its step."""
+    is_after_T = run.steps_T >= getattr(run, start).max()
+    table_TN = getattr(run, bits)[is_after_T]
+    groups_N = run.times_N if bits == "bits_TN" else np.zeros(table_TN.shape[1])
+    rhos = with_the_end(table_TN, groups_N)[:-1] if is_after_T.any() else []
+    for step, rho in zip(run.steps_T[is_after_T][:-1], rhos, strict=True):
+        if rho is not None:
+            yield int(step), rho
