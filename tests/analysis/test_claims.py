@@ -52,9 +52,11 @@ grid:
 """
 
 
-def write_report(reports: Path, name: str, **numbers: Any) -> None:
+def write_report(
+    reports: Path, name: str, converged: Sequence[int] = (1, 2), **numbers: Any
+) -> None:
     (reports / name).mkdir(parents=True)
-    manifest = {"runs_converged": [1, 2], "commits": ["abcdef0123"], "numbers": numbers}
+    manifest = {"runs_converged": converged, "commits": ["abcdef0123"], "numbers": numbers}
     (reports / name / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -201,6 +203,12 @@ def test_markdown_and_summary_count_the_same_verdicts(tmp_path: Path) -> None:
     assert all(
         "2.5 (2 to 3)" in row and "1 of 2 runs converged, commit abcdef0" in row for row in rows
     )
+
+
+def test_runs_without_a_test_of_convergence_are_said_so(tmp_path: Path) -> None:
+    write_report(tmp_path, "s", converged=(0, 0), x=between(2, 3))
+    judged = judge(a_claim(a_test({"above": 1})), tmp_path, [], [])
+    assert "s, a set number of steps, commit abcdef0" in markdown([judged], {})
 
 
 def test_every_claim_of_the_project_names_sweeps_that_exist() -> None:

@@ -11,6 +11,7 @@ from rote.analysis.quantities.convergence import (
     converged,
     loss_quantities,
     num_converged,
+    num_tested,
 )
 from rote.analysis.quantities.settings import with_series
 from rote.analysis.results import table_of
@@ -21,8 +22,9 @@ GROWTH = {"steps": 10, "converged": True, "growth_bits_per_1000_steps": 0.1}
 FINISH = {"method": "lbfgs", "evaluations": 300, "ended_by": "predicted gain"}
 
 
-def table(*trainings: dict) -> pl.DataFrame:
-    of_all = {"what": {}, "parameters": 1, "embedding_parameters": 1, "measures": {},
+def table(*trainings: dict, max_growth: float = 0.01) -> pl.DataFrame:
+    what = {"budget": {"saturation": {"max_growth_per_1000_steps": max_growth}}}
+    of_all = {"what": what, "parameters": 1, "embedding_parameters": 1, "measures": {},
               "entropy_bits": 1.0, "entropy_after_first_token_bits": 1.0}  # fmt: skip
     return table_of(
         [
@@ -45,6 +47,21 @@ def test_one_rule_is_named_once_and_two_are_counted_apart() -> None:
         "1 of 2 judged by the gain that the full-batch finish predicts"
     )
     assert converged(table(*finished)).startswith("1 of 2 runs converged, judged by the gain")
+
+
+def test_runs_that_never_end_early_are_counted_apart() -> None:
+    open_end = GROWTH | {"converged": False}
+    alone = table(open_end, open_end, max_growth=0.0)
+    assert converged(alone) == "2 runs of a set number of steps, not tested for convergence"
+    assert (num_converged(alone), num_tested(alone)) == (0, 0)
+    mixed = table({**GROWTH, "finish": FINISH}, open_end, max_growth=0.0)
+    assert converged(mixed) == (
+        "1 of 1 runs converged, judged by the gain that the full-batch finish predicts; "
+        "1 more of a set number of steps"
+    )
+    assert (num_converged(mixed), num_tested(mixed)) == (1, 1)
+    of_run = cell(alone.row(0, named=True))
+    assert (of_run.line, of_run.is_warning) == ("not tested (set number of steps)", True)
 
 
 def test_a_row_names_its_rule_and_what_ended_its_finish() -> None:

@@ -23,7 +23,7 @@ from rote.analysis.page import (
     page,
     tables_of,
 )
-from rote.analysis.quantities.convergence import num_converged
+from rote.analysis.quantities.convergence import num_converged, num_tested
 from rote.analysis.results import Results, write_table
 from rote.config.choices import unknown
 from rote.io.write import sha256, write_bytes, write_json
@@ -179,7 +179,7 @@ def _sources(content: Content, results: Results) -> dict[str, Any]:
     sources: dict[str, Any] = {
         "commits": list(results.commits),
         "trained_until": results.trained_until,
-        "runs_converged": [num_converged(table), table.height] if says_converged else [],
+        "runs_converged": [num_converged(table), num_tested(table)] if says_converged else [],
         "figures": {each.name: run_ids for each in figures_of(content)},
         "numbers": dict(content.numbers),
         "records_sha256": {run_id: results.records_sha256[run_id] for run_id in run_ids},

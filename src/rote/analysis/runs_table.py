@@ -7,7 +7,7 @@ import polars as pl
 
 from rote.analysis.metrics import METRICS, derive
 from rote.analysis.page import Section, Text
-from rote.analysis.quantities.convergence import ENDED_BY, FINISH, GROWTH
+from rote.analysis.quantities.convergence import ENDED_BY, FINISH, SET_STEPS, rule_of
 from rote.analysis.table import Cell, Column, Table
 
 CONVERGED = "training.converged"
@@ -42,9 +42,11 @@ def runs_section(runs: pl.DataFrame, columns: Sequence[Column | str] = OF_LOSSES
 
 def converged(run: Mapping[str, Any]) -> Cell:
     """Return whether a run (a row of the table) had converged, and by which rule."""
-    ended_by, answer = run.get(ENDED_BY), run["training.converged"]
+    rule, answer = rule_of(run), run["training.converged"]
+    if rule == SET_STEPS:
+        return Cell(text="not tested", below=rule, is_warning=True)
     return Cell(
         text="yes" if answer else "no",
-        below=GROWTH if ended_by is None else f"{FINISH}: {ended_by}",
+        below=f"{rule}: {run[ENDED_BY]}" if rule == FINISH else rule,
         is_warning=not answer,
     )

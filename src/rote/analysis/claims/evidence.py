@@ -45,7 +45,7 @@ class Measured:
     interval: Interval | None
     is_lower_bound: bool
     num_runs: int
-    runs_converged: Sequence[int]  # of the report's runs: how many, of how many
+    runs_converged: Sequence[int]  # of the report's runs: how many, of how many tested
     commits: Sequence[str]
     trained_until: str
 

@@ -205,6 +205,8 @@ def _converged(measured: Measured) -> str:
     if len(measured.runs_converged) != 2:
         return ""
     converged, runs = measured.runs_converged
+    if runs == 0:
+        return "a set number of steps"
     return f"{converged} of {runs} runs converged"
 
 

@@ -2,9 +2,10 @@
 
 All reports use the words of this module. A run with a finish (a full-batch minimisation after its
 optimiser steps) has converged if the finish ended because the bits which its model of the loss
-still predicts had fallen below a share of the memorised bits. Any other run has converged if its
-memorised bits grow by less than a share of them per 1,000 steps. Loss in bits per token and data
-bits over capacity are the axes of double descent.
+still predicts had fallen below a share of the memorised bits. A run that may end early has
+converged if its memorised bits grow by less than a share of them per 1,000 steps. Any other run
+ends after a set number of steps, and nothing tests whether it converged: what it memorised is a
+lower bound. Loss in bits per token and data bits over capacity are the axes of double descent.
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,13 @@ from collections.abc import Mapping
 import polars as pl
 
 from rote.analysis.derived import column_or_null, shape
+from rote.analysis.estimate import plural
 from rote.analysis.metrics import derive
 from rote.analysis.published import CapacityScale, capacity_scale
 
 ENDED_BY = "training.finish.ended_by"  # null, or no such column, for a run without a finish
-GROWTH, FINISH = "growth", "finish"
+MAX_GROWTH = "budget.saturation.max_growth_per_1000_steps"  # 0 if the run never ends early
+GROWTH, FINISH, SET_STEPS = "growth", "finish", "set number of steps"
 RULES = {
     GROWTH: "growth per 1,000 steps",
     FINISH: "the gain that the full-batch finish predicts",
@@ -29,23 +32,39 @@ def num_converged(runs: pl.DataFrame) -> int:
     return runs.filter("training.converged").height
 
 
+def num_tested(runs: pl.DataFrame) -> int:
+    """Return how many of these runs end by a rule that tests whether they converged."""
+    return sum(rule != SET_STEPS for rule in _rules(runs))
+
+
+def rule_of(run: Mapping[str, object]) -> str:
+    """Return the rule that tests whether a run (a row of the table) converged."""
+    if run.get(ENDED_BY) is not None:
+        return FINISH
+    return SET_STEPS if run.get(MAX_GROWTH) == 0 else GROWTH
+
+
 def converged(runs: pl.DataFrame) -> str:
     """Describe how many runs converged, and by which rule: "12 of 18 runs converged, judged by"."""
-    rule = pl.lit(GROWTH)
-    if ENDED_BY in runs.columns:
-        rule = pl.when(pl.col(ENDED_BY).is_null()).then(rule).otherwise(pl.lit(FINISH))
-    parts = {
-        RULES[str(name)]: part
-        for (name,), part in runs.with_columns(rule=rule).group_by("rule", maintain_order=True)
-    }
-    if len(parts) == 1:
-        return f"{_counted(runs)} runs converged, judged by {next(iter(parts))}"
-    each = "; ".join(f"{_counted(part)} judged by {rule}" for rule, part in parts.items())
-    return f"{_counted(runs)} runs converged: {each}"
+    parts: dict[str, list[bool]] = {}
+    for rule, answer in zip(_rules(runs), runs["training.converged"], strict=True):
+        parts.setdefault(rule, []).append(answer)
+    untested = len(parts.pop(SET_STEPS, ()))
+    counts = {rule: f"{sum(each):,} of {len(each):,}" for rule, each in parts.items()}
+    if not counts:
+        return f"{plural(untested, 'run')} of a set number of steps, not tested for convergence"
+    if len(counts) == 1:
+        ((rule, count),) = counts.items()
+        words = f"{count} runs converged, judged by {RULES[rule]}"
+    else:
+        each = "; ".join(f"{count} judged by {RULES[rule]}" for rule, count in counts.items())
+        words = f"{num_converged(runs):,} of {runs.height - untested:,} runs converged: {each}"
+    return f"{words}; {untested:,} more of a set number of steps" if untested else words
 
 
-def _counted(runs: pl.DataFrame) -> str:
-    return f"{num_converged(runs):,} of {runs.height:,}"
+def _rules(runs: pl.DataFrame) -> list[str]:
+    known = [name for name in (ENDED_BY, MAX_GROWTH) if name in runs.columns]
+    return [rule_of(run) for run in runs.select("training.converged", *known).rows(named=True)]
 
 
 ORACLE = "oracle.reference_bits"  # the training set's code length under the oracle, if paired
