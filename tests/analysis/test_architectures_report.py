@@ -6,8 +6,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from rote.analysis.page import Content
-from rote.analysis.plot import Plot
 from rote.analysis.quantities.architectures import (
     Point,
     Verdict,
@@ -16,7 +14,9 @@ from rote.analysis.quantities.architectures import (
     reference_of,
     verdict,
 )
+from rote.analysis.quantities.formats import format_points
 from rote.analysis.reports.architectures import make
+from tests.analysis import shown
 from tests.analysis.planted_matches import results_of
 
 ENTROPY_BITS = 6000.0
@@ -85,16 +85,13 @@ def lines(folder: Path, rows: list[dict[str, Any]]) -> list[str]:
     return list(make(results_of(folder, rows)).headlines)
 
 
-def test_each_architecture_is_a_point_of_what_it_memorises_per_parameter() -> None:
+def test_each_architecture_is_a_point_of_what_it_memorises() -> None:
+    """Per parameter, active parameter and FLOP, which are those recorded or the usual ones."""
     found = points(runs())
     assert list(found) == sorted(PER_PARAMETER, key=lambda name: -PER_PARAMETER[name])
     for name, planted in PER_PARAMETER.items():
         assert found[name].per_parameter.value == pytest.approx(planted, abs=2e-3)
         assert found[name].per_parameter.n == 3
-
-
-def test_flops_and_active_parameters_are_those_recorded_or_the_usual_ones() -> None:
-    found = points(runs())
     assert (found["gpt"].forward_flops, found["gpt"].active_parameters) == (2000.0, 1000)
     assert (found["looped"].forward_flops, found["lora"].total_parameters) == (6000.0, 5000)
     moe = found["moe"]
@@ -126,13 +123,10 @@ def test_sizes_apart_are_compared_each_with_its_own_gpt() -> None:
     assert reference.parameters == 4000
 
 
-def test_settings_that_differ_are_points_of_their_own() -> None:
+def test_settings_and_classes_are_points_of_their_own() -> None:
     other = [run("gpt", 0, run_id="other", **{"optim.optimiser.lr": 0.2})]
     assert {"gpt, lr 0.1", "gpt, lr 0.2"} <= set(points(runs() + other))
-
-
-def test_a_class_of_no_file_has_its_own_name() -> None:
-    assert "gru cell" in points([*runs(), run("elsewhere.GruCell", 0)])
+    assert "gru cell" in points([*runs(), run("elsewhere.GruCell", 0)])  # of no file of conf
 
 
 def test_of_several_sizes_of_data_set_the_one_of_which_most_is_memorised_is_taken() -> None:
@@ -143,8 +137,9 @@ def test_of_several_sizes_of_data_set_the_one_of_which_most_is_memorised_is_take
     assert points(runs() + less)["gpt"].num_sequences == 40
 
 
-def test_headlines_state_differences_with_intervals_and_amounts_per_flop(tmp_path: Path) -> None:
-    most, more, less, per_flop, moe, lora, converged = lines(tmp_path, runs())
+def test_headlines_and_numbers_state_differences_with_intervals(tmp_path: Path) -> None:
+    content = make(results_of(tmp_path, runs()))
+    most, more, less, per_flop, moe, lora, converged = content.headlines
     assert most.startswith("980 to 1,020 parameters: most memorised per parameter: looped, 3.300 (")
     assert "no difference" not in most
     assert "lower bound" not in most
@@ -155,10 +150,6 @@ def test_headlines_state_differences_with_intervals_and_amounts_per_flop(tmp_pat
     assert "per active parameter (800)" in moe
     assert "beside 3,980 that are frozen" in lora
     assert converged.startswith("15 of 15 runs converged")
-
-
-def test_numbers_name_their_intervals_and_runs(tmp_path: Path) -> None:
-    content = make(results_of(tmp_path, runs()))
     number = content.numbers["980 to 1,020 parameters, looped"]
     low, high = number["interval_bits_per_parameter_less_gpt"]
     assert low < number["bits_per_parameter_less_gpt"] < high
@@ -191,31 +182,32 @@ def test_at_chance_nothing_is_compared(tmp_path: Path) -> None:
     assert "no architecture memorises anything beyond doubt" in content.headlines[0]
     assert len(content.headlines) == 2
     assert [card.value for card in content.cards] == ["none"]
-    assert lead(content).title == "No architecture memorises anything beyond doubt"
-    assert lead(content).draw().svg
+    assert shown.lead(content).title == "No architecture memorises anything beyond doubt"
+    assert shown.lead(content).draw().svg
 
 
-def test_an_unconverged_smaller_one_leaves_the_difference_open(tmp_path: Path) -> None:
-    rows = changed(runs(), "mlp_only", **{"training.converged": False})
-    assert verdict_of(runs(), "mlp_only") is Verdict.LESS
-    assert verdict_of(rows, "mlp_only") is Verdict.OPEN
-    assert verdict_of(rows, "looped") is Verdict.MORE
-    found = lines(tmp_path, rows)
-    assert "less in these runs, but a lower bound: mlp_only" in found[0]
-    assert any(
-        "open, because the smaller one is a lower bound: mlp_only -1" in one for one in found
-    )
+@pytest.mark.parametrize(
+    ("late", "name", "judged"),
+    [
+        ("", "mlp_only", Verdict.LESS),
+        ("mlp_only", "mlp_only", Verdict.OPEN),
+        ("mlp_only", "looped", Verdict.MORE),
+        ("looped", "looped", Verdict.MORE),
+        ("gpt", "looped", Verdict.OPEN),
+        ("gpt", "mlp_only", Verdict.LESS),
+    ],
+)
+def test_an_unconverged_smaller_one_leaves_the_difference_open(
+    late: str, name: str, judged: Verdict
+) -> None:
+    rows = changed(runs(), late, **{"training.converged": False}) if late else runs()
+    assert verdict_of(rows, name) is judged
 
 
-def test_an_unconverged_larger_one_is_more_all_the_same() -> None:
-    rows = changed(runs(), "looped", **{"training.converged": False})
-    assert verdict_of(rows, "looped") is Verdict.MORE
-
-
-def test_an_unconverged_gpt_leaves_what_is_above_it_open() -> None:
-    rows = changed(runs(), "gpt", **{"training.converged": False})
-    assert verdict_of(rows, "looped") is Verdict.OPEN
-    assert verdict_of(rows, "mlp_only") is Verdict.LESS
+def test_headlines_say_what_unconverged_runs_leave_open(tmp_path: Path) -> None:
+    first, *others = lines(tmp_path, changed(runs(), "mlp_only", **{"training.converged": False}))
+    assert "less in these runs, but a lower bound: mlp_only" in first
+    assert "open, because the smaller one is a lower bound: mlp_only -1" in " ".join(others)
 
 
 def test_unconverged_means_and_runs_are_open_marks(tmp_path: Path) -> None:
@@ -224,11 +216,11 @@ def test_unconverged_means_and_runs_are_open_marks(tmp_path: Path) -> None:
         for row in runs()
     ]
     content = make(results_of(tmp_path, rows))
-    single, means = (layer.frame.filter("is_open") for layer in lead(content).layers)
+    single, means = (layer.frame.filter("is_open") for layer in shown.lead(content).layers)
     assert (single["architecture"].to_list(), means["architecture"].to_list()) == (
         ["looped"], ["looped"],
     )  # fmt: skip
-    assert any("1 of 3 runs had not converged" in line.words for line in content.cards[0].lines)
+    assert "1 of 3 runs had not converged" in " ".join(shown.words(content.cards[0].lines))
     assert "looped, at least 3.3" in content.headlines[0]
 
 
@@ -249,24 +241,20 @@ def test_a_data_set_that_is_stored_whole_is_stated_and_makes_a_lower_bound(tmp_p
     assert not points(whole + larger)["looped"].is_data_limited
 
 
-def lead(content: Content) -> Plot:
-    assert isinstance(content.lead, Plot)
-    return content.lead
-
-
 def test_the_page_has_both_figures_of_two_sizes(tmp_path: Path) -> None:
     content = make(results_of(tmp_path, runs() + runs(times=4)))
-    plots = [content.lead, *(block for each in content.sections for block in each.blocks)]
-    drawn = [each.draw() for each in plots if isinstance(each, Plot)]
-    assert [each.name for each in drawn] == ["architectures", "flops"]
-    assert all(each.svg for each in drawn)
+    assert list(shown.plots(content)) == ["architectures", "flops"]
+    assert all(each.draw().svg for each in shown.plots(content).values())
     assert len(content.cards) == 2
 
 
-def test_without_runs_or_known_entropy_it_is_refused() -> None:
-    table = pl.DataFrame(runs(), infer_schema_length=None)
+@pytest.mark.parametrize("points_of", [architecture_points, format_points])
+def test_without_runs_or_known_entropy_it_is_refused(points_of: Any) -> None:
+    weights = pl.lit("float32").alias("precision.weights")
+    table = pl.DataFrame(runs(), infer_schema_length=None).with_columns(weights)
+    points_of(table)
     with pytest.raises(ValueError, match="no finished run"):
-        architecture_points(table.clear())
+        points_of(table.clear())
     unknown = table.with_columns(pl.lit(None, pl.Float64).alias("entropy_bits"))
     with pytest.raises(ValueError, match="no run whose memorised bits are known"):
-        architecture_points(unknown)
+        points_of(unknown)

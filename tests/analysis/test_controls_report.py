@@ -1,7 +1,6 @@
 """What is planted in runs with controls comes out in the frontier, the table and the verdicts."""
 
-import dataclasses
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.report import write_report
 from rote.analysis.reports.controls.study import NONE, Panel, Study, is_on_frontier, study
-from rote.analysis.reports.controls.wording import (
-    lowering,
-    panel_line,
-    regularisation_lines,
-)
+from rote.analysis.reports.controls.wording import lowering, panel_line, regularisation_lines
 from rote.analysis.results import Results
+from tests.analysis import shown
+from tests.analysis.planted_leakage import save
 from tests.analysis.planted_matches import counts, results_of
 
 SECRET_BITS = 12.0
@@ -56,10 +52,10 @@ def canary_run(folder: Path, name: str, seed: int) -> dict[str, Any]:
     run = common(name, seed, "canaries")
     repeats = np.array([0, 0, 1, 1, 8, 8])
     as_likely = np.where(repeats == 8, rank - 1, 2000 + seed).astype(np.int64)
-    (folder / run["run_id"]).mkdir(parents=True)
-    np.savez(
-        folder / run["run_id"] / "arrays.npz",
-        **{
+    save(
+        folder,
+        run["run_id"],
+        {
             "exposure.repeats": repeats,
             "exposure.secret_bits": np.full(NUM_CANARIES, SECRET_BITS) + scatter(name, seed),
             "exposure.code_bits": np.full(NUM_CANARIES, 5.0, np.float32),
@@ -114,6 +110,10 @@ def panel_of(found: Study, column: str) -> Panel:
     return next(each for each in found.panels if each.kind.name == column)
 
 
+def leaks(found: Study, column: str) -> dict[str, float]:
+    return {each.control: each.leak.value for each in panel_of(found, column).points}
+
+
 def test_panels_are_tasks_and_kinds_of_leakage(found: Study) -> None:
     assert [(each.name, each.kind.name) for each in found.panels] == [
         ("canaries in text", "exposure_bits"),
@@ -125,13 +125,14 @@ def test_panels_are_tasks_and_kinds_of_leakage(found: Study) -> None:
     assert guesses == pytest.approx([1.44, 2**-SECRET_BITS, 0.1, 0], abs=0.01)
 
 
-def test_exposure_is_of_the_most_repeated_canaries(found: Study) -> None:
-    bits = {each.control: each.leak.value for each in panel_of(found, "exposure_bits").points}
-    assert bits == pytest.approx(
+def test_leakage_is_of_the_most_repeated_canaries_and_of_random_labels(found: Study) -> None:
+    assert leaks(found, "exposure_bits") == pytest.approx(
         {NONE: 12, "goldfish": 6, "dropout": 10, "weight_decay": 12, "dp_sgd": 2}
     )
-    shares = {each.control: each.leak.value for each in panel_of(found, "extracted_share").points}
+    shares = leaks(found, "extracted_share")
     assert shares[NONE] == 1 and shares["goldfish"] == 0
+    bits = leaks(found, "memorised_bits")
+    assert bits[NONE] == pytest.approx(3000 - 0.5) and bits["dp_sgd"] == pytest.approx(900 - 0.5)
 
 
 def test_differences_are_taken_seed_by_seed(found: Study) -> None:
@@ -151,22 +152,13 @@ def test_the_frontier_is_that_of_pareto(found: Study) -> None:
     assert on == {"dropout", "goldfish", "dp_sgd"}  # dropout is better than none in both
     places = [(1.0, 5.0), (1.0, 5.0), (2.0, 5.0), (3.0, 1.0)]
     assert [is_on_frontier(place, places) for place in places] == [True, True, False, True]
-
-
-def test_controls_that_lower_leakage_are_named_with_their_cost(found: Study) -> None:
     helping = lowering(panel_of(found, "exposure_bits"))
     assert [each.control for each in helping] == ["dp_sgd", "goldfish", "dropout"]
 
 
-def test_bits_memorised_are_of_random_labels(found: Study) -> None:
-    bits = {each.control: each.leak.value for each in panel_of(found, "memorised_bits").points}
-    assert bits[NONE] == pytest.approx(3000 - 0.5)
-    assert bits["dp_sgd"] == pytest.approx(900 - 0.5)
-
-
 def test_bits_are_not_told_of_labels_beside_a_rule(results: Results) -> None:
     ruled = results.table.with_columns(pl.lit(500).alias("exact_match.train_rule_tried"))
-    kinds = [each.kind.name for each in study(dataclasses.replace(results, table=ruled)).panels]
+    kinds = [each.kind.name for each in study(replace(results, table=ruled)).panels]
     assert kinds == ["exposure_bits", "extracted_share", "drawn_right"]
 
 
@@ -180,7 +172,7 @@ def test_what_is_worse_than_a_guess_protects_no_more(results: Results) -> None:
         pl.when(is_goldfish).then(9000.0).when(is_private).then(3000.0).otherwise(code).alias(code),
         cheap.alias("cost.heldout_code_bits"),
     )
-    panel = panel_of(study(dataclasses.replace(results, table=worse)), "memorised_bits")
+    panel = panel_of(study(replace(results, table=worse)), "memorised_bits")
     points = {each.control: each for each in panel.points}
     goldfish, private = points["goldfish"], points["dp_sgd"]
     assert goldfish.leak.value == -6000 and goldfish.counted.value == 0
@@ -199,20 +191,16 @@ def test_regularisation_is_judged_by_random_labels(results: Results, found: Stud
     forgetful = results.table.with_columns(
         pl.when(is_dropout).then(500).otherwise(name).alias(name)
     )
-    (line,) = regularisation_lines(study(dataclasses.replace(results, table=forgetful)))
+    (line,) = regularisation_lines(study(replace(results, table=forgetful)))
     assert "does not hold: dropout rate 0.1 50%" in line
     idle = results.table.with_columns(pl.col(name) // 2)
-    (line,) = regularisation_lines(study(dataclasses.replace(results, table=idle)))
+    (line,) = regularisation_lines(study(replace(results, table=idle)))
     assert "cannot be judged: without control random labels are not fitted" in line
 
 
 def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
-    report = write_report(
-        kind="controls", name="demo", question="Is 2 < 3?", results=results, folder=tmp_path
-    )
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    page = report.page.read_text()
-    assert page.count("<svg ") == 1 and "$" not in page
+    report, page, manifest = shown.written("controls", results, tmp_path)
+    assert page.count("<svg ") == 1
     assert len(manifest["arrays_sha256"]) == 15
     assert any(
         "12.00 bits without control (1.44 by a guess); lowest with dp sgd epsilon 8.0 (2.00 bits, "
@@ -225,11 +213,23 @@ def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
     assert manifest["numbers"][name]["on_frontier"]
 
 
+def test_what_else_differs_is_a_panel_of_its_own_and_never_pooled(results: Results) -> None:
+    labels = results.table.filter(pl.col("task._target_").str.ends_with("RandomLabels"))
+    runs = [
+        labels.with_columns(pl.lit(number).alias("task.num_sequences"), run_id=f"{number}-" + ids)
+        for number, ids in ((100, pl.col("run_id")), (900, pl.col("run_id")))
+    ]
+    found = study(replace(results, table=pl.concat(runs)))
+    names = {panel.name: {point.leak.n for point in panel.points} for panel in found.panels}
+    start = "random labels, 100% random, num_sequences"
+    assert names == {f"{start} 100": {2}, f"{start} 900": {2}}
+
+
 def test_without_an_anchor_nothing_is_said_to_be_saved(results: Results) -> None:
     controlled = (
         pl.col("control.goldfish.k").is_not_null() | pl.col("control.dropout.rate").is_not_null()
     )
-    found = study(dataclasses.replace(results, table=results.table.filter(controlled)))
+    found = study(replace(results, table=results.table.filter(controlled)))
     assert all(each.anchor is None for each in found.panels)
     assert all(point.saved is None for each in found.panels for point in each.points)
 
@@ -237,6 +237,6 @@ def test_without_an_anchor_nothing_is_said_to_be_saved(results: Results) -> None
 def test_unusable_runs_are_refused(results: Results) -> None:
     bare = results.table.select("run_id", "seed", "parameters", "task._target_")
     with pytest.raises(ValueError, match="no run measured leakage and held-out loss"):
-        study(dataclasses.replace(results, table=bare))
+        study(replace(results, table=bare))
     with pytest.raises(ValueError, match="no finished run"):
-        study(dataclasses.replace(results, table=results.table.clear()))
+        study(replace(results, table=results.table.clear()))

@@ -95,13 +95,9 @@ def test_disagreement_is_the_share_of_marks_that_move() -> None:
     other_B[[97, 98, 99]] = -1  # three of the ten highest fall; 87, 88 and 89 move up
     (found,) = compare(np.stack([one_B, other_B])[None], ["one", "other"], share=0.1)
     assert found.disagreement.value == pytest.approx(0.3)
-
-
-def test_a_definition_that_is_equal_for_all_has_no_rank_and_disagrees_by_chance() -> None:
-    values_TDB = np.stack([np.arange(200.0), np.zeros(200)])[None]
-    (found,) = compare(values_TDB, ["one", "constant"], share=0.1)
-    assert found.rho is None
-    assert found.disagreement.value == pytest.approx(0.9)
+    # A definition that is equal for all samples ranks none, and disagrees by chance.
+    (found,) = compare(np.stack([one_B, np.zeros(100)])[None], ["one", "constant"], share=0.1)
+    assert found.rho is None and found.disagreement.value == pytest.approx(0.9)
 
 
 def test_a_missing_definition_leaves_the_others_their_targets_and_samples() -> None:
@@ -111,15 +107,12 @@ def test_a_missing_definition_leaves_the_others_their_targets_and_samples() -> N
     found = {(each.one, each.other): each for each in compare(values_TDB, list("abcd"), share=0.1)}
     assert set(found) == {("a", "b"), ("a", "c"), ("b", "c")}
     assert [each.num_targets for each in found.values()] == [3, 2, 2]
-    nothing = compare(np.full((2, 2, 50), np.nan), ["a", "b"], share=0.1)
-    assert nothing == []
-
-
-def test_samples_are_those_that_all_definitions_of_a_target_have() -> None:
-    values_TDB = np.random.default_rng(5).normal(size=(1, 3, 100))
-    values_TDB[0, 1, 30:] = np.nan
-    found = compare(values_TDB, list("abc"), share=0.1)
-    assert [each.disagreement.n for each in found] == [30, 30, 30]
+    assert compare(np.full((2, 2, 50), np.nan), ["a", "b"], share=0.1) == []
+    # Samples are those that all definitions of a target have.
+    one_DB = np.random.default_rng(5).normal(size=(3, 100))
+    one_DB[1, 30:] = np.nan
+    common = compare(one_DB[None], list("abc"), share=0.1)
+    assert [each.disagreement.n for each in common] == [30, 30, 30]
 
 
 def test_marks_flip_with_the_seed_as_far_as_they_are_noise() -> None:
@@ -137,16 +130,16 @@ def test_marks_flip_with_the_seed_as_far_as_they_are_noise() -> None:
 def test_scores_beside_references_are_of_the_targets_samples_alone() -> None:
     trained_RB, random = halves(5, 200), np.random.default_rng(8)
     bits_RB = random.normal(60, 8, 200) + random.normal(0, 1, (5, 200)) - 4.0 * trained_RB
+    others = [0, 1, 3, 4]
     found_B, lira_B = beside_references(
-        bits_RB, trained_RB, target=2, references=[0, 1, 3, 4], length=LENGTH
+        bits_RB, trained_RB, target=2, references=others, length=LENGTH
     )
-    both_B = trained_RB[[0, 1, 3, 4]].any(axis=0) & ~trained_RB[[0, 1, 3, 4]].all(axis=0)
+    both_B = trained_RB[others].any(axis=0) & ~trained_RB[others].all(axis=0)
     np.testing.assert_array_equal(np.isnan(lira_B), ~(trained_RB[2] & both_B))
     assert np.isnan(found_B[~trained_RB[2]]).all()
     log_p_RB = -nats_from_bits(bits_RB) / LENGTH
-    shadows = Shadows(
-        log_p_SB=log_p_RB[[0, 1, 3, 4]][:, both_B], trained_SB=trained_RB[[0, 1, 3, 4]][:, both_B]
-    )
+    rows = np.ix_(others, both_B)
+    shadows = Shadows(log_p_SB=log_p_RB[rows], trained_SB=trained_RB[rows])
     expected = lira_online(log_p_RB[2, both_B], shadows, fixed_variance=True)
     np.testing.assert_allclose(lira_B[both_B & trained_RB[2]], expected[trained_RB[2, both_B]])
 
@@ -170,19 +163,26 @@ def found_in(results: Results) -> list[ComparedGroup]:
     return compare_definitions(results, leakage_runs(results))
 
 
+def add(results: Results, run_id: str, arrays: dict[str, np.ndarray]) -> None:
+    """Arrays beside those that a run has."""
+    path = results.folders[run_id].path / "arrays.npz"
+    np.savez(path, **dict(np.load(path)), **arrays)
+
+
 def with_measures(results: Results) -> Results:
     """A quarter of the samples extracted, by their ids, in runs but one; p_z falls with the id."""
     for run_id in results.table["run_id"]:
-        path = results.folders[run_id].path / "arrays.npz"
-        arrays = dict(np.load(path))
-        ids = arrays["cost.train_sample_ids"]
-        if run_id != "train-6":
-            arrays["extraction.train_sample_ids"] = ids
-            arrays["extraction.train_extracted_2"] = np.zeros(len(ids), np.uint8)
-            arrays["extraction.train_extracted_16"] = (ids % 4 == 0).astype(np.uint8)
-        arrays["discoverable.train_sample_ids"] = ids
-        arrays["discoverable.train_log_p_top_k_16"] = -ids.astype(np.float64)
-        np.savez(path, **arrays)
+        ids = results.folders[run_id].arrays()["cost.train_sample_ids"]
+        extracted = {
+            "extraction.train_sample_ids": ids,
+            "extraction.train_extracted_2": np.zeros(len(ids), np.uint8),
+            "extraction.train_extracted_16": (ids % 4 == 0).astype(np.uint8),
+        }
+        discoverable = {
+            "discoverable.train_sample_ids": ids,
+            "discoverable.train_log_p_top_k_16": -ids.astype(np.float64),
+        }
+        add(results, run_id, discoverable | (extracted if run_id != "train-6" else {}))
     return results
 
 
@@ -209,16 +209,14 @@ def test_all_definitions_of_shadow_runs_are_compared(tmp_path: Path) -> None:
         *((name, None) for name in names if name != "counterfactual"),
         ("counterfactual", 2), ("LiRA online", 2),
     }  # fmt: skip
-    assert flips["discoverable from 16 tokens", None].value == pytest.approx(
-        0
-    )  # the same ids are first
+    # The same ids are first.
+    assert flips["discoverable from 16 tokens", None].value == pytest.approx(0)
     assert flips["loss", None].value < flips["LiRA online", None].value  # all samples save alike
     numbers = definition_numbers([group])
     named = numbers[f"definitions loss and mem_U, 1x8, N = {planted.TRAINED}"]
     assert named["targets"] == 5 and named["runs"] == group.runs
-    headings = [
-        each.title for each in definitions_section([group]).blocks if isinstance(each, Heading)
-    ]
+    blocks = definitions_section([group]).blocks
+    headings = [each.title for each in blocks if isinstance(each, Heading)]
     assert headings == ["Pairs of definitions", "Stability"]
 
 
@@ -251,10 +249,9 @@ def test_ten_percent_are_marked_where_few_or_most_are_extracted(tmp_path: Path) 
     for extracted, share in ((1, 0.1), (40, 0.2), (150, 0.1)):
         results = planted.text_results(tmp_path / str(extracted), seeds=(0, 1, 2))
         for run_id in results.table["run_id"]:
-            path = results.folders[run_id].path / "arrays.npz"
-            arrays = dict(np.load(path))
-            trained = {"extraction.train_sample_ids": arrays["cost.train_sample_ids"]}
-            trained["extraction.train_extracted_4"] = np.arange(planted.TRAINED) < extracted
-            np.savez(path, **arrays, **trained)
+            ids = results.folders[run_id].arrays()["cost.train_sample_ids"]
+            is_extracted = np.arange(planted.TRAINED) < extracted
+            extraction = {"train_sample_ids": ids, "train_extracted_4": is_extracted}
+            add(results, run_id, {f"extraction.{name}": each for name, each in extraction.items()})
         (group,) = found_in(results)
         assert group.share == pytest.approx(share, abs=0.03)

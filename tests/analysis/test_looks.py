@@ -74,9 +74,13 @@ def test_canaries_are_compared_with_controls_of_their_own_kind() -> None:
         inserted_sequences(looks, {}, {})
 
 
-def test_ordinary_sequences_are_those_of_the_base_task() -> None:
+@pytest.mark.parametrize(
+    ("run", "number"),
+    [({"task.base.num_sequences": 4}, 4), ({"task.num_sequences": 5}, 5), ({}, 6)],
+)
+def test_ordinary_sequences_are_the_first_of_the_training_set(run: dict, number: int) -> None:
+    """Canaries and copies of repeated windows stand behind them."""
     looks = cost(np.full((4, 6), 50.0), np.full((4, 30), 60.0))
-    found = trained_sequences(looks, {}, {"task.base.num_sequences": 4})
-    assert found.bits_TN.shape == (4, 4)
+    assert trained_sequences(looks, {}, run).bits_TN.shape == (4, number)
     with pytest.raises(ValueError, match=r"lack cost\.train_code_bits"):
         trained_sequences({"steps": STEPS_T}, {}, {})

@@ -3,9 +3,8 @@
 Shapes: T looks, K canaries, N training windows, C held-out windows.
 """
 
-import dataclasses
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rote.analysis.page import Block, Content, Text
-from rote.analysis.plot import Plot
-from rote.analysis.report import write_report
 from rote.analysis.reports.memory import report
 from rote.analysis.reports.memory.study import CONTROLS, EVERY_EPOCH, INSERTED, study
 from rote.analysis.results import Results
+from tests.analysis import shown
 from tests.analysis.planted_leakage import results_of, save, shared
 
 STEPS_T = np.array([0, 50, 100, 120, 150, 200, 250, 300, 400, 600])
@@ -44,14 +41,9 @@ def planted(
 
 
 def _run(
-    folder: Path,
-    run_id: str,
-    seed: int,
-    spacing: int | None,
-    bits: float,
-    rate: float,
+    folder: Path, run_id: str, seed: int, spacing: int | None, bits: float, rate: float,
     num_controls: int,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     random = np.random.default_rng([seed, spacing or 0])
     repeats_K = np.repeat([*REPEATS, 0], [NUM_EACH] * len(REPEATS) + [num_controls])
     shown = [_shown(random, int(times), spacing) for times in repeats_K]
@@ -125,15 +117,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return planted(tmp_path_factory.mktemp("runs"))
 
 
-def blocks(content: Content) -> list[Block]:
-    return [block for section in content.sections for block in section.blocks]
-
-
-def texts(content: Content) -> str:
-    found = [each for each in blocks(content) if isinstance(each, Text)]
-    return "\n".join(line for each in found for line in (each.words, *each.items))
-
-
 def test_the_planted_half_life_is_found_for_every_window_and_number_of_showings(
     results: Results,
 ) -> None:
@@ -175,8 +158,7 @@ def test_learning_and_prediction_are_as_planted(results: Results) -> None:
 
 def test_the_page_states_intervals_seeds_and_convergence(results: Results, tmp_path: Path) -> None:
     content = report.make(results)
-    drawn = [each.name for each in [content.lead, *blocks(content)] if isinstance(each, Plot)]
-    assert drawn == ["forgetting", "learnt", "early_and_late"]
+    assert list(shown.plots(content)) == ["forgetting", "learnt", "early_and_late"]
     headlines = "\n".join(content.headlines)
     assert "in 4 of 4 groups" in headlines
     assert "6 of 6 runs converged" in headlines
@@ -184,14 +166,10 @@ def test_the_page_states_intervals_seeds_and_convergence(results: Results, tmp_p
     assert "3 seeds" in content.setting
     numbers = content.numbers["forgetting, 1x8, at random steps, 101 to 200, shown 4 times"]
     assert numbers["runs"] == [f"0{seed:015x}" for seed in range(3)]
-    assert (
-        numbers["interval_half_life_steps"][0] < HALF_LIFE < numbers["interval_half_life_steps"][1]
-    )
-    written = write_report(
-        kind="memory", name="planted", question="?", results=results, folder=tmp_path
-    )
-    assert "forgetting" in written.page.read_text()
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    low, high = numbers["interval_half_life_steps"]
+    assert low < HALF_LIFE < high
+    _, page, manifest = shown.written("memory", results, tmp_path)
+    assert "forgetting" in page
     assert set(manifest["looks_sha256"]) == set(results.table["run_id"])
 
 
@@ -233,14 +211,14 @@ def test_runs_without_looks_or_with_damaged_ones_are_named_and_left_out(tmp_path
     (tmp_path / blind / "looks.npz").unlink()
     content = report.make(results)
     assert content.table["run_id"].to_list() == [whole]
-    assert f"run {damaged}: " in texts(content)
-    assert f"run {blind} was not looked at" in texts(content)
+    assert f"run {damaged}: " in shown.texts(content)
+    assert f"run {blind} was not looked at" in shown.texts(content)
 
 
 def test_few_canaries_that_are_never_inserted_leave_learnt_undecided(tmp_path: Path) -> None:
     results = planted(tmp_path, every_steps=[None], seeds=[0], num_controls=18)
     content = report.make(results)
-    assert "fewer than 19 of its sequences are never shown" in texts(content)
+    assert "fewer than 19 of its sequences are never shown" in shown.texts(content)
     assert {row["name"] for row in study(results).learnt} == {EVERY_EPOCH}
     assert content.numbers  # what is forgotten is known nevertheless
 
@@ -248,28 +226,32 @@ def test_few_canaries_that_are_never_inserted_leave_learnt_undecided(tmp_path: P
 def test_looks_that_lack_a_measure_or_an_early_look_say_so(tmp_path: Path) -> None:
     results = planted(tmp_path, every_steps=[None], seeds=[0, 1])
     no_exposure, late = results.table["run_id"]
-    for run_id, keep in ((no_exposure, "exposure"), (late, "steps")):
-        path = tmp_path / run_id / "looks.npz"
-        looks = dict(np.load(path))
-        if keep == "exposure":
-            looks = {name: each for name, each in looks.items() if not name.startswith(keep)}
-        else:
-            looks = {name: each[4:] for name, each in looks.items()}
-        np.savez(path, **looks)
-    content = report.make(
-        dataclasses.replace(results, table=results.table.filter(run_id=no_exposure))
-    )
-    assert "lack exposure.code_bits: add its measure to log.look_with" in texts(content)
+    paths = [tmp_path / run_id / "looks.npz" for run_id in (no_exposure, late)]
+    whole, looks = (dict(np.load(path)) for path in paths)
+    few = {"cost.heldout_code_bits": whole["cost.heldout_code_bits"][:, :18]}
+    kept = {name: each for name, each in whole.items() if "exposure" not in name}
+    np.savez(paths[0], **kept | few)
+    np.savez(paths[1], **{name: each[4:] for name, each in looks.items()})
+    content = report.make(replace(results, table=results.table.filter(run_id=no_exposure)))
+    found = shown.texts(content)
+    assert "learnt is undecided; its looks lack exposure.code_bits: add its measure to" in found
     with pytest.raises(ValueError, match=r"no run was looked at .* no look before a sequence"):
-        report.make(dataclasses.replace(results, table=results.table.filter(run_id=late)))
+        report.make(replace(results, table=results.table.filter(run_id=late)))
+
+
+def test_a_run_that_was_not_looked_at_since_has_no_mean_of_what_it_retains(tmp_path: Path) -> None:
+    results = planted(tmp_path, every_steps=[None], seeds=[0])
+    path = tmp_path / results.table["run_id"][0] / "looks.npz"
+    np.savez(path, **{name: each[:3] for name, each in np.load(path).items()})
+    assert study(results).runs.select("acquired_bits", "retained_share").row(0) == (None, None)
 
 
 def test_without_insertion_the_page_says_how_to_insert(tmp_path: Path) -> None:
     results = planted(tmp_path, every_steps=[None], seeds=[0])
     table = results.table.select(pl.exclude(r"^control\..*$"))
-    content = report.make(dataclasses.replace(results, table=table))
-    assert "control=[insertion]" in texts(content)
+    content = report.make(replace(results, table=table))
+    assert "control=[insertion]" in shown.texts(content)
     assert content.numbers == {}
     assert ", more than those of sequences held out" in content.headlines[1]
     with pytest.raises(ValueError, match="no finished run"):
-        report.make(dataclasses.replace(results, table=table.clear()))
+        report.make(replace(results, table=table.clear()))

@@ -1,6 +1,7 @@
 """Near-verbatim rates that were planted in a run of each report come out of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,8 @@ from rote.analysis.page import Content
 from rote.analysis.reports.leakage import report as leakage
 from rote.analysis.reports.text import report as text
 from rote.analysis.results import Results
-from rote.analysis.table import Table
 from rote.ledger.store import RunFolder
-from tests.analysis import planted_leakage, planted_text
+from tests.analysis import planted_leakage, planted_text, shown
 
 MEASURE, PREFIX = "near_verbatim", 4
 
@@ -51,8 +51,7 @@ def with_near(results: Results, folder: Path) -> tuple[Results, dict]:
     np.savez(folder / "near" / "arrays.npz", **before, **named)
     tried = pl.when(pl.col("run_id") == run["run_id"]).then(number).alias(f"{MEASURE}.train_tried")
     folders = {**results.folders, run["run_id"]: RunFolder(folder / "near")}
-    found = {**vars(results), "table": results.table.with_columns(tried), "folders": folders}
-    return Results(**found), run
+    return replace(results, table=results.table.with_columns(tried), folders=folders), run
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_a_report_shows_exact_and_near_rows_side_by_side(
     assert [section.title for section in content.sections[-2:]] == [
         "Near-verbatim extraction", "Runs"
     ]  # fmt: skip
-    (table,) = (block for block in content.sections[-2].blocks if isinstance(block, Table))
+    (table,) = shown.tables(content, "Near-verbatim extraction")
     rows = [[cell.split(" (")[0] for cell in row[1:]] for row in table.text()[1:]]
     quarter = f"{-(-run['task.num_sequences'] // 4) / run['task.num_sequences']:.1%}"
     assert rows[:3] == [

@@ -1,19 +1,17 @@
 """What is planted in runs on random labels comes out in steps, shares and bits."""
 
-import dataclasses
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from rote.analysis.plot import Plot
-from rote.analysis.report import write_report
 from rote.analysis.reports.random_labels.report import make
 from rote.analysis.reports.random_labels.study import Row, steps_to_fit, study
 from rote.analysis.results import Results
 from rote.core.units import nats_from_bits
+from tests.analysis import shown
 from tests.analysis.planted_matches import counts, results_of
 
 CLASSES, NUM_SEQUENCES, NUM_HELDOUT = 4, 1000, 400
@@ -95,12 +93,9 @@ def test_time_accuracy_and_bits_are_those_planted(found: list[Row]) -> None:
     assert noise["memorised_bits"].value == pytest.approx(1500 - 1)  # seeds 0, 1, 2 cost themselves
     assert half["memorised_bits"].value == pytest.approx(750 - 1)
     assert true["drawn"] is None and true["memorised_bits"].value == pytest.approx(-1)
-
-
-def test_random_inputs_are_told_by_no_rule(found: list[Row]) -> None:
-    (noise,) = of(found, "1x16, random inputs")
-    assert noise["unruled"] == 1 and noise["heldout"].value == 0.25
-    assert noise["slowdown"] is not None and noise["slowdown"].value == pytest.approx(4)
+    (random,) = of(found, "1x16, random inputs")  # no rule gives their labels
+    assert random["unruled"] == 1 and random["heldout"].value == 0.25
+    assert random["slowdown"] is not None and random["slowdown"].value == pytest.approx(4)
 
 
 def test_steps_that_scatter_have_an_interval_above_none(results: Results) -> None:
@@ -113,7 +108,7 @@ def test_steps_that_scatter_have_an_interval_above_none(results: Results) -> Non
     }  # fmt: skip
     for run_id, step in later.items():
         curves[run_id] = [{"step": step, "loss_nats_per_token": 0.0}]
-    noise = of(study(dataclasses.replace(results, curves=curves))[1], PATTERNS)[-1]
+    noise = of(study(replace(results, curves=curves))[1], PATTERNS)[-1]
     assert noise["steps_to_fit"] is not None and noise["steps_to_fit"].interval is not None
     assert noise["steps_to_fit"].value == pytest.approx((100 * 200 * 450) ** (1 / 3))
     low, high = noise["steps_to_fit"].interval
@@ -122,20 +117,18 @@ def test_steps_that_scatter_have_an_interval_above_none(results: Results) -> Non
 
 
 def fit_title(results: Results) -> str:
-    lead = make(results).lead
-    assert isinstance(lead, Plot)
-    return lead.title
+    return shown.lead(make(results)).title
 
 
 def test_the_title_counts_the_runs_that_fitted(results: Results) -> None:
     assert fit_title(results).endswith("4.0 times the steps of true ones in all 6 runs")
-    changed = dataclasses.replace(results, curves={**results.curves, "patterns-1.0-1": []})
+    changed = replace(results, curves={**results.curves, "patterns-1.0-1": []})
     assert fit_title(changed).endswith("in the 5 of 6 runs that fit them")
     assert any("steps by 2 of 3 seeds" in line for line in make(changed).headlines)
 
 
 def test_nothing_is_claimed_of_runs_at_chance_unfitted_or_alone(results: Results) -> None:
-    never = dataclasses.replace(
+    never = replace(
         results,
         curves={run_id: curve[:1] for run_id, curve in results.curves.items()},
         table=results.table.with_columns(
@@ -147,38 +140,34 @@ def test_nothing_is_claimed_of_runs_at_chance_unfitted_or_alone(results: Results
     )
     assert all(each["steps_to_fit"] is None and each["num_fitted"] == 0 for each in study(never)[1])
     content = make(never)
-    assert fit_title(never) == "Steps to fit against the share of random labels"
-    assert "its interval holds a guess (25%)" in [line.words for line in content.cards[0].lines]
-    plots = {block.name: block.title for each in content.sections for block in each.blocks
-             if isinstance(block, Plot)}  # fmt: skip
-    assert "in 0 of 2 settings" in plots["shares"] and plots["shares"].endswith("in 0")
-    assert plots["bits"].endswith("seeds leave 2 of 2 in doubt")
-    alone = dataclasses.replace(results, table=results.table.filter(pl.col("seed") == 0))
+    assert "its interval holds a guess (25%)" in shown.words(content.cards[0].lines)
+    titles = shown.titles(content)
+    assert titles["fit"] == "Steps to fit against the share of random labels"
+    assert "in 0 of 2 settings" in titles["shares"] and titles["shares"].endswith("in 0")
+    assert titles["bits"].endswith("seeds leave 2 of 2 in doubt")
+    alone = replace(results, table=results.table.filter(pl.col("seed") == 0))
     assert "in doubt" in fit_title(alone) and make(alone).setting.endswith("1 seed.")
-    ruled = dataclasses.replace(
-        results, table=alone.table.filter(pl.col("task.random_fraction") == 0.5)
-    )
+    ruled = replace(results, table=alone.table.filter(pl.col("task.random_fraction") == 0.5))
     assert "No run had random labels alone." in make(ruled).headlines
+    classes = pl.when(pl.col("seed") == 0).then(8).otherwise("task.num_classes")
+    mixed = results.table.with_columns(classes.alias("task.num_classes"))
+    assert "16 tokens, 4 to 8 classes;" in make(replace(results, table=mixed)).setting
 
 
 def test_the_report_is_written_whole(results: Results, tmp_path: Path) -> None:
-    report = write_report(
-        kind="random_labels", name="demo", question="Is 2 < 3?", results=results, folder=tmp_path
-    )
-    page = report.page.read_text()
+    report, page, manifest = shown.written("random_labels", results, tmp_path)
     assert page.count("<svg ") == 3
     assert "Inception" in page and "9.78 %" in page
     assert any("fitted after 400" in line and "4.0 x true" in line for line in report.headlines)
     assert any("in 2 of 2 settings" in line for line in report.headlines)
-    numbers = json.loads((tmp_path / "manifest.json").read_text())["numbers"]
-    assert len(numbers) == 4
+    assert len(manifest["numbers"]) == 4
     table = pl.read_parquet(tmp_path / "table.parquet")
     assert table["steps_to_fit"].null_count() == 0
 
 
 def test_unusable_runs_are_refused(results: Results) -> None:
     with pytest.raises(ValueError, match="add exact_match to measure"):
-        study(dataclasses.replace(results, table=results.table.select("run_id")))
+        study(replace(results, table=results.table.select("run_id")))
     other = results.table.with_columns(pl.lit("rote.tasks.uniform.Uniform").alias("task._target_"))
     with pytest.raises(ValueError, match="no finished run of task random_labels"):
-        study(dataclasses.replace(results, table=other))
+        study(replace(results, table=other))

@@ -10,10 +10,10 @@ import pytest
 from rote.analysis.laws import kinds
 from rote.analysis.laws.law import FitEffort, RunCount, RunSelection
 from rote.analysis.page import tables_of
-from rote.analysis.plot import Plot
 from rote.analysis.quantities.scaling import doubts, formats, measured, scaling_runs
 from rote.analysis.reports import scaling
 from rote.analysis.reports.scaling import make
+from tests.analysis import shown
 from tests.analysis.scaled import BATCH, LAW, LENGTH, SIZES, TOKENS, noisy, results, table
 
 QUICK = FitEffort(num_resamples=0, profiles=False)
@@ -82,10 +82,9 @@ def test_the_report_has_every_law_that_can_be_told_and_says_why_not(tmp_path: Pa
     *_, others, runs = content.sections
     assert (others.title, runs.title) == ("Laws that cannot be fitted to these runs", "Runs")
     assert "membership" in {row[0].text for _, table in tables_of(content) for row in table.cells}
-    plots = [content.lead, *(block for each in content.sections for block in each.blocks)]
-    titles = {plot.name: plot.title for plot in plots if isinstance(plot, Plot)}
-    assert titles["fit-parametric"].startswith("parametric, 16 points: a = ")
-    assert isinstance(content.lead, Plot)
+    parametric = shown.titles(content)["fit-parametric"]
+    assert parametric.startswith("parametric, 16 points: a = ")
+    assert shown.lead(content)
 
 
 def test_no_figure_leads_and_no_card_claims_where_losses_follow_no_law(
@@ -99,9 +98,8 @@ def test_no_figure_leads_and_no_card_claims_where_losses_follow_no_law(
     (card,) = content.cards
     warned = [line.words for line in card.lines if line.is_warning]
     assert "the law explains little of what differs" in warned
-    law = next(each for each in content.sections if each.title == "Law: parametric")
-    (figure,) = (block for block in law.blocks if isinstance(block, Plot))
-    assert "its constants say little" in figure.title
+    (title,) = shown.titles(content).values()
+    assert "its constants say little" in title
 
 
 def test_number_formats_are_fitted_apart(tmp_path: Path) -> None:

@@ -49,22 +49,24 @@ def with_arrays(runs: pl.DataFrame, folder: Path) -> Any:
     return scaled.results(runs, folder)
 
 
-@pytest.mark.parametrize("task", ["task.", "task.base."])
-def test_means_are_those_of_the_longest_prefix_without_copies(tmp_path: Path, task: str) -> None:
-    runs = table(task)
+@pytest.mark.parametrize(
+    ("task", "settings", "nats"),
+    [
+        ("task.", {}, {"8": AGAIN, "1": ONCE}),
+        ("task.base.", {}, {"8": AGAIN, "1": ONCE}),
+        ("task.", {"duplicated_fraction": 0.0}, {"1": (AGAIN + 4 * ONCE) / 5}),
+    ],
+)
+def test_means_are_those_of_the_longest_prefix_without_copies(
+    tmp_path: Path, task: str, settings: dict[str, float], nats: dict[str, float]
+) -> None:
+    runs = table(task, **settings)
     found = with_suffixes(with_arrays(runs, tmp_path), runs)
     assert found["suffix_tokens"].to_list() == [SUFFIX] * 2
-    assert found["suffix_token_p.8"].to_list() == pytest.approx([np.exp(-AGAIN)] * 2)
-    assert found["suffix_token_p.1"].to_list() == pytest.approx([np.exp(-ONCE)] * 2)
-
-
-def test_text_without_repeated_windows_occurs_once(tmp_path: Path) -> None:
-    runs = table(duplicated_fraction=0.0)
-    found = with_suffixes(with_arrays(runs, tmp_path), runs)
-    assert found["suffix_token_p.1"].to_list() == pytest.approx(
-        [np.exp(-(AGAIN + 4 * ONCE) / 5)] * 2
-    )
-    assert "suffix_token_p.8" not in found.columns
+    named = {f"suffix_token_p.{times}": np.exp(-each) for times, each in nats.items()}
+    assert {name for name in found.columns if name.startswith("suffix_token_p")} == set(named)
+    for name, each in named.items():
+        assert found[name].to_list() == pytest.approx([each] * 2)
 
 
 def test_a_task_of_unknown_repeats_measures_nothing(tmp_path: Path) -> None:

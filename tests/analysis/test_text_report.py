@@ -1,6 +1,6 @@
 """What is planted in runs on text comes out in the report's numbers, figures and words."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +9,16 @@ import pytest
 
 from rote.analysis.fits.descent import Peak
 from rote.analysis.page import Heading
-from rote.analysis.plot import Plot
 from rote.analysis.quantities.references import Pairing
-from rote.analysis.report import write_report
+from rote.analysis.reports.text import figures
 from rote.analysis.reports.text.remembered import shortened
 from rote.analysis.reports.text.report import make
 from rote.analysis.reports.text.study import study
+from rote.analysis.reports.text.wording import check
 from rote.analysis.results import Results
-from rote.analysis.table import Table
 from rote.ledger.store import RunFolder
 from tests.analysis import planted_text as planted
+from tests.analysis import shown
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +79,10 @@ def test_a_run_is_no_reference_of_itself_and_equals_itself(found, results) -> No
 
 @pytest.mark.parametrize("kind", ["text", "double_descent"])
 def test_the_report_is_written_whole(results, tmp_path: Path, kind: str) -> None:
-    report = write_report(
-        kind=kind, name="demo", question="Is 2 < 3?", results=results, folder=tmp_path
-    )
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    report, page, manifest = shown.written(kind, results, tmp_path)
     assert set(manifest["arrays_sha256"]) == set(results.table["run_id"])
-    page = report.page.read_text()
     assert page.count("<svg ") == len(manifest["figures"])
-    assert "<b>" not in page and "$" not in page
+    assert "<b>" not in page
     assert (r"\x00&lt;b&gt;&amp;" in page) == (kind == "text")  # samples are escaped
     assert any("peaks where data bits are 1." in line for line in report.headlines)
     assert any("10 of 12 runs converged" in line for line in report.headlines)
@@ -100,7 +96,7 @@ def test_samples_are_on_one_short_line() -> None:
 
 def test_unusable_runs_are_refused(results: Results) -> None:
     def changed(keep: pl.Expr) -> Results:
-        return Results(**{**vars(results), "table": results.table.filter(keep)})
+        return replace(results, table=results.table.filter(keep))
 
     with pytest.raises(ValueError, match="no finished run on the train pool"):
         study(changed(pl.col("task.pool") == "reference"))
@@ -110,59 +106,71 @@ def test_unusable_runs_are_refused(results: Results) -> None:
         study(changed(pl.lit(value=False)))
 
 
-def test_one_kind_of_reference_is_enough(results: Results) -> None:
-    alone = (pl.col("task.pool") == "train") & (pl.col("size.width") == 8)
-    table = results.table.filter(alone)
-    found = study(Results(**{**vars(results), "table": table}))
+def test_one_kind_of_reference_is_enough_and_a_series_without_one_is_left_out(
+    results: Results,
+) -> None:
+    keep = (pl.col("size.width") == 8) | (pl.col("task.num_sequences") == 10)
+    alone = results.table.filter(pl.col("task.pool") == "train", keep)
+    found = study(replace(results, table=alone))
     assert found.references == ["same_size"]
-    assert found.remembered[0].reference == "same_size"
+    described = [(each.name.split(", seed")[0], each.reference) for each in found.remembered]
+    assert described == [("1x8, N = 80", "same_size"), ("1x8, N = 160", "same_size")]
+    marks = figures.covariates(found).layers[1].frame  # that with the most data is hollow
+    assert marks["has_most_data"].unique(maintain_order=True).to_list() == [False, True]
 
 
-def test_extraction_pools_seeds(found) -> None:
-    first = next(each for each in found.extracted if each["series"] == "1x8")
-    assert first["task.num_sequences"] == 10
+def test_a_reference_of_another_split_or_format_is_kept_apart(results: Results) -> None:
+    """Its sample ids name other texts; capacity is that of the format."""
+    is_worse, is_wide = pl.col("size.width") == 24, pl.col("size.width") == 16
+    split = pl.when(is_worse).then(1).otherwise("task.split_seed").alias("task.split_seed")
+    formats = pl.when(is_wide).then(pl.lit("bf16_mixed")).otherwise("precision.name")
+    table = results.table.with_columns(split, formats.alias("precision.name"))
+    found = study(replace(results, table=table))
+    outside = {each["reference"][:4] for each in found.qualities if each["pool"] == "reference"}
+    assert outside == {"1x32"}
+    assert "2.00 bits per parameter (planted); 3.60 bits per parameter (publ" in check(found)
+
+
+def test_extraction_pools_the_seeds_that_measured_a_prefix(results: Results) -> None:
+    longer = {
+        f"extraction.{split}_extracted_6": pl.when(pl.col("size.width") == 8).then(0)
+        for split in ("train", "heldout")
+    }
+    found = study(replace(results, table=results.table.with_columns(**longer))).extracted
+    assert {row["series"] for row in found if row["prefix"] == 6} == {"1x8"}
+    assert len([row for row in found if row["prefix"] == 4]) == 2 * len(planted.SIZES)
+    first = found[0]
+    assert (first["series"], first["task.num_sequences"]) == ("1x8", 10)
     assert first["train"].trials == 20 and first["heldout"].trials == 128
     assert 0 < first["train"].value < 1
     assert [each.trials for each in first["runs"]["train"]] == [10, 10]
 
 
-def titles(results: Results) -> dict[str, str]:
-    content = make(results)
-    blocks = [content.lead, *(block for each in content.sections for block in each.blocks)]
-    return {block.name: block.title for block in blocks if isinstance(block, Plot)}
-
-
 def test_titles_claim_what_was_planted(results: Results) -> None:
-    shown = titles(results)
-    assert shown["unintended"].startswith("Unintended memorisation reaches 68% to 70% of")
-    assert shown["extraction"].startswith("Extraction comes down from")
-    assert "from the best oracle to the worst" in shown["oracle_quality"]
-    assert "may be chance" not in shown["covariates"]
+    content = make(results)
+    titles = shown.titles(content)
+    assert titles["unintended"].startswith("Unintended memorisation reaches 68% to 70% of")
+    assert titles["extraction"].startswith("Extraction comes down from")
+    assert "from the best oracle to the worst" in titles["oracle_quality"]
+    assert "may be chance" not in titles["covariates"]
+    # Two runs of one series and size have sections of their own.
+    headings = [each.title for each in shown.blocks(content) if isinstance(each, Heading)]
+    assert len(set(headings)) == len(headings) == 4
 
 
 def test_nothing_is_claimed_of_runs_at_chance_alone_or_unconverged(tmp_path: Path) -> None:
     """The models are as good as their reference, whose text nobody memorised."""
     chance = planted.planted_results(tmp_path, seeds=(0,), share=0.0)
-    shown = titles(chance)
-    assert shown["unintended"].endswith("is above what held-out text gives")
-    assert shown["extraction"].startswith("No more is extracted")
     content = make(chance)
+    titles = shown.titles(content)
+    assert titles["unintended"].endswith("is above what held-out text gives")
+    assert titles["extraction"].startswith("No more is extracted")
     assert "1 seed." in content.setting
-    assert any(line.words == "no more than held-out text gives" for line in content.cards[0].lines)
+    assert "no more than held-out text gives" in shown.words(content.cards[0].lines)
     late = chance.table.with_columns(pl.lit(value=False).alias("training.converged"))
-    unconverged = make(Results(**{**vars(chance), "table": late}))
-    assert any("had not converged" in line.words for line in unconverged.cards[0].lines)
+    unconverged = make(replace(chance, table=late))
+    assert "had not converged" in shown.words(unconverged.cards[0].lines)
     assert "0 of 14 runs converged" in " ".join(unconverged.headlines)
-
-
-def test_two_runs_of_one_series_and_size_have_sections_of_their_own(results: Results) -> None:
-    headings = [
-        block.title
-        for each in make(results).sections
-        for block in each.blocks
-        if isinstance(block, Heading)
-    ]
-    assert len(set(headings)) == len(headings) == 4
 
 
 def with_arrays(results: Results, folder: Path, run_id: str, total: str, more: dict) -> Results:
@@ -172,8 +180,7 @@ def with_arrays(results: Results, folder: Path, run_id: str, total: str, more: d
     np.savez(folder / run_id / "arrays.npz", **arrays)
     column = pl.when(pl.col("run_id") == run_id).then(10).alias(total)
     folders = {**results.folders, run_id: RunFolder(folder / run_id)}
-    table = results.table.with_columns(column)
-    return Results(**{**vars(results), "table": table, "folders": folders})
+    return replace(results, table=results.table.with_columns(column), folders=folders)
 
 
 def test_samples_that_it_takes_to_find_text_are_shown(results: Results, tmp_path: Path) -> None:
@@ -187,10 +194,7 @@ def test_samples_that_it_takes_to_find_text_are_shown(results: Results, tmp_path
     }
     total = "discoverable.train_expected_top_k_4"
     content = make(with_arrays(results, tmp_path, "train-8-10-0", total, more))
-    (section,) = (each for each in content.sections if each.title == "Extraction")
-    (table,) = (
-        each for each in section.blocks if isinstance(each, Table) and len(each.columns) == 9
-    )
+    _, table = shown.tables(content, "Extraction")
     name = "1x8, N = 10, seed 0"
     assert table.text()[1][:4] == [name, "train", "top k", "4"]
     shares = [[cell.split()[0] for cell in row[4:]] for row in table.text()[1:]]
@@ -210,8 +214,7 @@ def test_samples_that_models_draw_are_shown(results: Results, tmp_path: Path) ->
     more = {f"generation.top_k_{name}": piece for name, piece in pieces.items()}
     total = "generation.top_k_samples"
     content = make(with_arrays(results, tmp_path, run_id, total, more))
-    (section,) = (each for each in content.sections if "draws" in each.title)
-    drawn, ranked = (block for block in section.blocks if isinstance(block, Table))
+    drawn, ranked = shown.tables(content, "draws")
     assert drawn.text()[1] == ["1x8, N = 10, seed 0, top k", "20.0% (2.5% to 55.6%)",
                                "10.0% (0.3% to 44.5%)", "2", "10 (10)"]  # fmt: skip
     assert [row[1] for row in ranked.text()[1:]] == ["perplexity", "window"]

@@ -80,15 +80,17 @@ def test_heldout_samples_are_nobodys_training_data() -> None:
     assert heldout_samples(held, ORIGIN).occurrences.tolist() == [0, 0]
 
 
-def test_another_corpus_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("sample_id", "origin", "reason"),
+    [
+        (1, "corpus=d length=64 split_seed=0", "one corpus and one split"),
+        (2, ORIGIN, "scored none of the target's samples"),
+    ],
+)
+def test_a_reference_of_other_samples_is_refused(sample_id: int, origin: str, reason: str) -> None:
     target = trained_samples(arrays([1], [1]), ORIGIN)
-    with pytest.raises(ValueError, match="one corpus and one split"):
-        pair(target, trained_samples(arrays([1], [1]), "corpus=d length=64 split_seed=0"))
-
-
-def test_no_common_sample_is_refused() -> None:
-    with pytest.raises(ValueError, match="scored none of the target's samples"):
-        pair(trained_samples(arrays([1], [1]), ORIGIN), scored_samples(arrays([2], [1]), ORIGIN))
+    with pytest.raises(ValueError, match=reason):
+        pair(target, scored_samples(arrays([sample_id], [1]), origin))
 
 
 TEXTS = ["the cat sat", "the dog", "The zebu!"]

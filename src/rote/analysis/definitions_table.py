@@ -6,18 +6,17 @@ What is compared is computed by `rote.analysis.quantities.definitions_of_runs`.
 from collections.abc import Sequence
 from typing import Any
 
+from rote.analysis.estimate import with_interval
 from rote.analysis.page import Block, Heading, Section, Text
-from rote.analysis.quantities.definitions import NUM_DRAWS, Agreement
+from rote.analysis.quantities.definitions import NUM_DRAWS
 from rote.analysis.quantities.definitions_of_runs import (
     LARGEST_SHARE,
     LEAST_SHARE,
     USUAL_SHARE,
     ComparedGroup,
-    Flip,
 )
-from rote.analysis.table import Column, Table
+from rote.analysis.table import INTERVAL, Column, Row, Table
 
-INTERVAL = "95 % interval"
 CAPTION = (
     "Each run is the target once, and the other runs of its size and N are its references. A "
     "definition is a number for each sample that the target was trained on; all are compared on "
@@ -46,8 +45,8 @@ STABILITY = (
 
 def definitions_section(found: Sequence[ComparedGroup]) -> Section:
     """Build tables of counterfactual memorisation, of pairs of definitions, and of stability."""
-    pairs = [(each, agreement) for each in found for agreement in each.agreements]
-    flips = [(each, flip) for each in found for flip in each.flips]
+    pairs = [vars(each) | vars(agreement) for each in found for agreement in each.agreements]
+    flips = [vars(each) | vars(flip) for each in found for flip in each.flips]
     blocks: list[Block] = [
         Text(CAPTION),
         _group_table(found),
@@ -85,22 +84,23 @@ def definition_numbers(found: Sequence[ComparedGroup]) -> dict[str, Any]:
         }  # fmt: skip
         for each in group.agreements:
             numbers[f"definitions {each.one} and {each.other}, {place}"] = {
-                "rank_correlation": each.rho and each.rho.value,
-                "rank_correlation_interval": each.rho and each.rho.interval,
-                "disagreement": each.disagreement.value,
-                "disagreement_interval": each.disagreement.interval,
+                **with_interval("rank_correlation", each.rho),
+                **with_interval("disagreement", each.disagreement),
                 "targets": each.num_targets, "samples": each.disagreement.n, "runs": runs,
             }  # fmt: skip
         for flip in group.flips:
-            numbers[f"marks of {flip.name} lost to {_varied(flip)}, {place}"] = {
+            numbers[f"marks of {flip.name} lost to {_varied(vars(flip))}, {place}"] = {
                 "share": flip.rate.value, "interval": flip.rate.interval, "runs": runs,
             }  # fmt: skip
     return numbers
 
 
+PLACE = (Column("size", "series"), Column("N", "num_sequences"))
+
+
 def _group_table(found: Sequence[ComparedGroup]) -> Table:
     columns = [
-        Column("size", "series"),
+        PLACE[0],
         Column("N", lambda group: (group.num_sequences, str(len(group.runs))), unit="targets"),
         Column("counterfactual memorisation (bits)", "mean_bits", form="{:.2f}",
                unit=f"mean per sample, {INTERVAL} over runs"),
@@ -116,32 +116,30 @@ def _group_table(found: Sequence[ComparedGroup]) -> Table:
     return Table(rows=found, columns=columns, is_tall=True)
 
 
-def _pair_table(pairs: Sequence[tuple[ComparedGroup, Agreement]]) -> Table:
+def _pair_table(pairs: Sequence[Row]) -> Table:
     columns = [
-        Column("size", lambda row: row[0].series),
-        Column("N", lambda row: row[0].num_sequences),
-        Column("definition", lambda row: row[1].one),
-        Column("other definition", lambda row: row[1].other),
-        Column("rank correlation", lambda row: row[1].rho, unit=INTERVAL, form="{:+.2f}",
-               missing="all alike"),
-        Column("disagreement", lambda row: row[1].disagreement, unit=INTERVAL, form="{:.0%}"),
-        Column("targets", lambda row: (row[1].num_targets, f"{row[1].disagreement.n:,}"),
+        *PLACE,
+        Column("definition", "one"),
+        Column("other definition", "other"),
+        Column("rank correlation", "rho", unit=INTERVAL, form="{:+.2f}", missing="all alike"),
+        Column("disagreement", "disagreement", unit=INTERVAL, form="{:.0%}"),
+        Column("targets", lambda row: (row["num_targets"], f"{row['disagreement'].n:,}"),
                unit="samples"),
     ]  # fmt: skip
     return Table(rows=pairs, columns=columns, is_tall=True)
 
 
-def _flip_table(flips: Sequence[tuple[ComparedGroup, Flip]]) -> Table:
+def _flip_table(flips: Sequence[Row]) -> Table:
     columns = [
-        Column("size", lambda row: row[0].series),
-        Column("N", lambda row: row[0].num_sequences),
-        Column("definition", lambda row: row[1].name),
-        Column("varied", lambda row: _varied(row[1])),
-        Column("marks lost", lambda row: row[1].rate, unit=INTERVAL, form="{:.0%}"),
-        Column("samples", lambda row: row[1].rate.n),
+        *PLACE,
+        Column("definition", "name"),
+        Column("varied", _varied),
+        Column("marks lost", "rate", unit=INTERVAL, form="{:.0%}"),
+        Column("samples", lambda row: row["rate"].n),
     ]
     return Table(rows=flips, columns=columns, is_tall=True)
 
 
-def _varied(flip: Flip) -> str:
-    return f"{flip.num_references} references" if flip.num_references else "the target's seed"
+def _varied(flip: Row) -> str:
+    number = flip["num_references"]
+    return f"{number} references" if number else "the target's seed"

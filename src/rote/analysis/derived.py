@@ -38,6 +38,11 @@ PEAK_TERAFLOPS = {
 HALF_FORMATS = ("bf16_mixed", "bf16_true", "fp16_mixed")  # of conf/precision
 
 
+def column_or_null(table: pl.DataFrame, name: str) -> pl.Expr:
+    """Return the numbers of a column; null throughout if the table lacks it."""
+    return pl.col(name).cast(pl.Float64) if name in table.columns else pl.lit(None, pl.Float64)
+
+
 def memorised() -> pl.Expr:
     """Return the memorised bits: entropy minus code length of the training data."""
     return pl.col("entropy_bits") - pl.col("cost.train_code_bits")

@@ -7,7 +7,7 @@ with true minus signs, no "+0.000" and short counts. `rote.analysis.estimators` 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -89,6 +89,13 @@ def span(interval: Interval | None, form: str) -> str:
     return f"{form.format(interval[0])} to {form.format(interval[1])}" if interval else ""
 
 
+def with_interval(name: str, estimate: Estimate | None) -> dict[str, Any]:
+    """Return the value and, as ``<name>_interval``, the interval, for a manifest."""
+    return {
+        name: estimate and estimate.value, f"{name}_interval": estimate and estimate.interval,
+    }  # fmt: skip
+
+
 MINUS = "\N{MINUS SIGN}"
 COUNT_OF = re.compile(r"\bnum_(\w+) (\d+)(?=,|$)")
 HYPHEN_OF_A_NUMBER = re.compile(r"(?<![\w.])-(?=[\d.∞])")
@@ -119,6 +126,17 @@ def extent(column: pl.Series) -> str:
     """Return the least and the largest of whole numbers, or one number if all are equal."""
     low, high = column.to_numpy().min(), column.to_numpy().max()
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def models_words(runs: pl.DataFrame) -> str:
+    """Return "models of 100 to 900 parameters; 50 optimiser steps", of a table of runs."""
+    parameters, steps = extent(runs["parameters"]), extent(runs["training.steps"])
+    return f"models of {parameters} parameters; {steps} optimiser steps"
+
+
+def seeds_words(runs: pl.DataFrame) -> str:
+    """Return "3 seeds", of a table of runs."""
+    return plural(runs["seed"].n_unique(), "seed")
 
 
 def between(values: Iterable[float], form: str) -> str:

@@ -26,6 +26,7 @@ Handle = Line2D | Patch
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#6B6B6B"
 INK = "#000000"
+DOTTED = {"color": GREY, "linestyle": ":", "linewidth": 1}  # the look of a guide for the eye
 RAMP = LinearSegmentedColormap.from_list(
     "cividis without its palest end", mpl.colormaps["cividis"](np.linspace(0.88, 0, 256))
 )

@@ -12,13 +12,11 @@ from rote.analysis.metrics import METRICS, derive
 from rote.analysis.page import Section, Text
 from rote.analysis.quantities.generations import NUM_SAMPLES, PROBABILITY, rates_in_samples
 from rote.analysis.results import Results
-from rote.analysis.table import Column, Table
+from rote.analysis.table import INTERVAL, Column, Row, Table
 
-Row = dict[str, Any]
 TRIED = "near_verbatim.train_tried"
 LOG_P = re.compile(r"near_verbatim\.(train|heldout)_log_p_(?:(exact)|(hamming|edit)_(\d+))_(\d+)")
 SPLITS = {"train": "train", "heldout": "held-out"}
-INTERVAL = "95 % interval"
 NOTE = (
     "Near is a continuation of as many tokens as the true rest that differs from it in at most so "
     "many tokens: substituted ones (Hamming), or substituted, inserted and deleted ones (edit). "
@@ -43,7 +41,21 @@ def near_rows(results: Results, runs: pl.DataFrame) -> list[Row]:
 def headlines(rows: list[Row]) -> Iterator[str]:
     """Yield a line per run: its longest prefix, exact and in the largest edit distance."""
     for run_id in dict.fromkeys(row["run_id"] for row in rows):
-        yield _line([row for row in rows if row["run_id"] == run_id])
+        of_run = [row for row in rows if row["run_id"] == run_id]
+        prefix, distance = (max(row[name] for row in of_run) for name in ("prefix", "distance"))
+        greedy = {
+            (row["windows"], row["near"]): f"{row['greedy'].value:.1%}"
+            for row in of_run
+            if row["prefix"] == prefix
+        }
+        shares = " and ".join(
+            f"{greedy[words, f'Edit {distance}']} of {words} ({greedy[words, 'exact']} exactly)"
+            for words in SPLITS.values()
+        )
+        yield (
+            f"{of_run[0]['name']}: from {prefix} tokens greedy decoding comes within "
+            f"{plural(distance, 'edit')} of {shares}"
+        )
 
 
 def sections(rows: list[Row]) -> Iterator[Section]:
@@ -94,25 +106,9 @@ def _rows(results: Results, run: Row) -> Iterator[Row]:
         rest_tokens = run["task.length"] - int(prefix)
         yield {
             "name": run["name"], "run_id": run["run_id"], "windows": SPLITS[split],
-            "prefix": int(prefix), "distance": int(distance or 0), "kind": kind,
+            "prefix": int(prefix), "distance": int(distance or 0),
             "near": exact or f"{kind.capitalize()} {distance}",
             "greedy": rate(int((greedy_N <= int(distance or 0)).sum()), len(greedy_N)),
             "longest_match": float(longest_N.mean() / rest_tokens) if exact else None,
             **rates_in_samples(arrays[name][:number]),
         }  # fmt: skip
-
-
-def _line(rows: list[Row]) -> str:
-    longest = [row for row in rows if row["prefix"] == max(row["prefix"] for row in rows)]
-    farthest = max(row["distance"] for row in rows)
-    edits = {row["windows"]: row for row in longest
-             if row["kind"] == "edit" and row["distance"] == farthest}  # fmt: skip
-    exact = {row["windows"]: row for row in longest if row["near"] == "exact"}
-    shares = " and ".join(
-        f"{edits[windows]['greedy'].value:.1%} of {windows} ({row['greedy'].value:.1%} exactly)"
-        for windows, row in exact.items()
-    )
-    return (
-        f"{rows[0]['name']}: from {longest[0]['prefix']} tokens greedy decoding comes within "
-        f"{plural(farthest, 'edit')} of {shares}"
-    )

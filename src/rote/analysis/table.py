@@ -16,6 +16,10 @@ SPECIAL = {
 }  # fmt: skip
 
 
+Row = dict[str, Any]
+INTERVAL = "95 % interval"  # the unit of estimates
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """The content of a cell; ``below`` is in small print."""

@@ -7,14 +7,13 @@ number format, are points of their own and never pooled.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import polars as pl
 
 from rote.analysis.estimate import Estimate, extent
-from rote.analysis.estimators import mean_over_seeds, paired_difference
+from rote.analysis.estimators import paired_difference
 from rote.analysis.fits.plateau import DATA_LIMITED
-from rote.analysis.quantities.points import DATA, OverSeeds, of_best_data, usable_runs
+from rote.analysis.quantities.points import DATA, OverSeeds, over_best_data, usable_runs
 from rote.analysis.quantities.settings import with_setting
 from rote.config.names import model_name
 
@@ -118,7 +117,7 @@ def architecture_points(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Point]]
     runs = with_setting(
         _grouped(runs), at=("group", "architecture", "seed", DATA), apart_from=("model._target_",)
     )
-    points = [_best(part) for part in runs.partition_by(GROUP, maintain_order=True)]
+    points = [_point(part) for part in runs.partition_by(GROUP, maintain_order=True)]
     sizes = list(dict.fromkeys(each.size for each in points))
     return runs, sorted(
         points, key=lambda each: (sizes.index(each.size), -each.per_parameter.value)
@@ -163,20 +162,17 @@ def _grouped(runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _best(rows: pl.DataFrame) -> Point:
-    """Of the data set of which most is memorised."""
-    runs = of_best_data(rows, "memorised_bits")
-    first = runs.row(0, named=True)
-    same = ("size", "architecture", "setting", "model", "parameters", "forward_flops")
-    means = ("memorised_bits", "per_parameter", "per_active_parameter", "per_flop")
-    estimates: dict[str, Any] = {name: mean_over_seeds(runs[name]) for name in means}
+def _point(rows: pl.DataFrame) -> Point:
+    common = over_best_data(
+        rows, "memorised_bits",
+        same=("size", "architecture", "setting", "model", "parameters", "forward_flops"),
+        means=("memorised_bits", "per_parameter", "per_active_parameter", "per_flop"),
+    )  # fmt: skip
+    runs = common["runs"]
     return Point(
-        **{name: first[name] for name in same},
-        **estimates,
-        active_parameters=int(first["active_parameters"]),
-        total_parameters=int(first["total_parameters"]),
-        num_sequences=first[DATA],
+        **common,
+        active_parameters=int(runs["active_parameters"][0]),
+        total_parameters=int(runs["total_parameters"][0]),
         stored_share=float(runs["stored_share"].to_numpy().mean()),
-        has_largest_data=first[DATA] == rows[DATA].max(),
-        runs=runs,
+        has_largest_data=common["num_sequences"] == rows[DATA].max(),
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from rote.analysis.derived import column_or_null, shape
 from rote.analysis.estimate import plural
 from rote.analysis.metrics import derive
 from rote.analysis.published import CapacityScale, capacity_scale
@@ -86,11 +87,11 @@ def loss_quantities(table: pl.DataFrame, alphas: Mapping[str, CapacityScale]) ->
     scales = [capacity_scale(alphas, precision) for precision in table["precision.name"]]
     corpus = pl.col("task.corpus") if "task.corpus" in table.columns else pl.lit("")
     entropy = pl.col("entropy_bits").cast(pl.Float64)
-    coded = pl.col(ORACLE) if ORACLE in table.columns else pl.lit(None, pl.Float64)
+    coded = column_or_null(table, ORACLE)
     guessed = pl.col("cost.train_tokens") * pl.col("heldout_bits_per_token").min().over(corpus)
     by_oracle = pl.when(coded.is_not_null()).then(pl.lit(CODED)).otherwise(pl.lit(GUESSED))
     return known.with_columns(
-        model=pl.format("{}x{}", "size.num_layers", "size.width"),
+        model=shape(),
         alpha=pl.Series([scale.bits_per_parameter for scale in scales]),
         alpha_source=pl.Series([scale.source for scale in scales]),
         data_bits=pl.coalesce(entropy, coded, guessed),

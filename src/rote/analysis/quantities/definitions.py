@@ -21,17 +21,14 @@ from functools import partial
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 from scipy.stats import t as student_t
 
 from rote.analysis.estimate import ENDS, Estimate, student
 from rote.analysis.estimators import EQUAL, bootstrap
+from rote.core.arrays import Flags, Floats, Ints
 from rote.core.units import nats_from_bits
 from rote.scores.shadow_models import Shadows, lira_online
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 OF_REFERENCES = ("counterfactual", "LiRA online")  # definitions that compare with other runs
 FEWEST = 20  # samples: with fewer, neither ranks nor marks say anything
@@ -123,15 +120,12 @@ def reference_halves(
     num_runs = len(bits_RB)
     if 2 * number >= num_runs:
         raise ValueError(f"two sets of {number} references of a run take {2 * number + 1} runs")
+    scores = partial(beside_references, bits_RB, trained_RB, length=length)
     random, halves = np.random.default_rng(SEED), []
     for target in range(num_runs):
         others = random.permutation(np.delete(np.arange(num_runs), target)).tolist()
-        one, other = (
-            beside_references(
-                bits_RB, trained_RB, target=target, references=references, length=length
-            )
-            for references in (others[:number], others[number : 2 * number])
-        )
+        sets = others[:number], others[number : 2 * number]
+        one, other = (scores(target=target, references=references) for references in sets)
         halves.append((one, other))
     return halves
 
@@ -166,17 +160,14 @@ def compare(values_TDB: Floats, names: Sequence[str], *, share: float) -> list[A
     definitions with more samples have too. Of 50, 200 and 1,000 planted samples, 91 to 99 % of
     intervals held the truth (150 draws each).
     """
+    pairs = list(combinations(names, 2))
     found = _over_samples(values_TDB, partial(_of_pairs, share=share))
-    pairs, agreements = list(combinations(names, 2)), []
-    for place, (one, other) in enumerate(pairs):
-        disagreement = found.estimate(len(pairs) + place)
-        if disagreement is not None:
-            agreement = Agreement(
-                one=one, other=other, rho=found.estimate(place), disagreement=disagreement,
-                num_targets=found.count(len(pairs) + place),
-            )  # fmt: skip
-            agreements.append(agreement)
-    return agreements
+    both = zip(pairs, found[: len(pairs)], found[len(pairs) :], strict=True)
+    return [
+        Agreement(one=one, other=other, rho=rho, disagreement=disagreement, num_targets=number)
+        for (one, other), (rho, _), (disagreement, number) in both
+        if disagreement is not None
+    ]
 
 
 def flip_rates(
@@ -189,8 +180,7 @@ def flip_rates(
     or if a definition is equal for all samples.
     """
     stacked = [np.concatenate(pair) for pair in pairs_PDB]
-    found = _over_samples(stacked, partial(_flips, share=share))
-    return [found.estimate(place) for place in range(len(stacked[0]) // 2)]
+    return [mean for mean, _ in _over_samples(stacked, partial(_flips, share=share))]
 
 
 def _of_pairs(values_DN: Floats, *, share: float) -> Floats:
@@ -214,56 +204,34 @@ def _flips(values_KN: Floats, *, share: float) -> Floats:
     return _unshared(one_DN, other_DN, share)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Resampled:
-    """Numbers of each group of rows [G, Q], their means [Q], and means of each draw [draws, Q]."""
-
-    of_groups: Floats  # NaN where a group has none
-    mean: Floats
-    draws: Floats
-    usable_GB: Flags
-
-    def count(self, place: int) -> int:
-        """Return the number of groups that have this number."""
-        return int((~np.isnan(self.of_groups[:, place])).sum())
-
-    def estimate(self, place: int) -> Estimate | None:
-        """Return the mean; ``n`` counts the samples of the groups that have it, each once."""
-        if not self.count(place):
-            return None
-        usable_B = self.usable_GB[~np.isnan(self.of_groups[:, place])].any(axis=0)
-        draws = self.draws[:, place]
-        return bootstrap(float(self.mean[place]), draws[~np.isnan(draws)], n=int(usable_B.sum()))
-
-
 def _over_samples(
     groups_GKB: Sequence[Floats] | Floats, statistic: Callable[[Floats], Floats]
-) -> _Resampled:
-    """Compute the statistic of each group's rows, and its mean on `NUM_DRAWS` draws of samples.
+) -> list[tuple[Estimate | None, int]]:
+    """Average each number of the statistic over the groups of rows that have it, and count these.
 
-    A sample that is drawn is drawn for all groups: they share their samples.
+    The interval is over `NUM_DRAWS` draws of samples; a sample that is drawn is drawn for all
+    groups, which share their samples. ``n`` counts the samples of the groups, each once.
     """
     masked = [_on_common_samples(values_KB) for values_KB in groups_GKB]
     usable_GB = np.stack([usable_B for _, usable_B in masked])
+
+    def of_groups(places_B: Ints) -> Floats:
+        parts = ((rows_KB, places_B[usable_B[places_B]]) for rows_KB, usable_B in masked)
+        return np.stack([statistic(rows_KB[:, places_N]) for rows_KB, places_N in parts])
+
     num_samples, random = usable_GB.shape[1], np.random.default_rng(SEED)
     drawn = random.integers(num_samples, size=(NUM_DRAWS, num_samples))
-    of_groups = _at(masked, np.arange(num_samples, dtype=np.int64), statistic)
-    return _Resampled(
-        of_groups=of_groups,
-        mean=_mean(of_groups),
-        draws=np.stack([_mean(_at(masked, places_B, statistic)) for places_B in drawn]),
-        usable_GB=usable_GB,
-    )
-
-
-def _at(
-    masked: Sequence[tuple[Floats, Flags]],
-    places_B: NDArray[np.int64],
-    statistic: Callable[[Floats], Floats],
-) -> Floats:
-    return np.stack(
-        [statistic(values_KB[:, places_B[usable_B[places_B]]]) for values_KB, usable_B in masked]
-    )
+    means_DQ = np.stack([_mean(of_groups(places_B)) for places_B in drawn])
+    whole_GQ = of_groups(np.arange(num_samples, dtype=np.int64))
+    found: list[tuple[Estimate | None, int]] = []
+    for value, has_G, draws_D in zip(
+        _mean(whole_GQ), ~np.isnan(whole_GQ).T, means_DQ.T, strict=True
+    ):
+        num_usable = int(usable_GB[has_G].any(axis=0).sum())
+        draws = draws_D[~np.isnan(draws_D)]
+        mean = bootstrap(float(value), draws, n=num_usable) if has_G.any() else None
+        found.append((mean, int(has_G.sum())))
+    return found
 
 
 def _mean(of_groups: Floats) -> Floats:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import mean_over_seeds, rate
@@ -24,8 +23,6 @@ from rote.analysis.quantities.definitions import (
     OF_REFERENCES,
     SEED,
     Agreement,
-    Flags,
-    Floats,
     beside_references,
     compare,
     counterfactual,
@@ -34,14 +31,13 @@ from rote.analysis.quantities.definitions import (
     reference_halves,
 )
 from rote.analysis.quantities.references import origin_of
-from rote.analysis.quantities.shadows import Codes, aligned, codes_of, groups, oracles_of
-from rote.analysis.quantities.unintended import pair, trained_samples
+from rote.analysis.quantities.shadows import aligned, groups, oracles_of
+from rote.analysis.quantities.unintended import CodeLengths, pair, scored_samples, trained_samples
 from rote.analysis.results import Results
+from rote.core.arrays import Arrays, Flags, Floats, Ints
 from rote.core.progress import with_progress
 from rote.core.units import bits_from_nats
 
-Arrays = Mapping[str, NDArray[Any]]
-Ints = NDArray[np.int64]
 Values = Mapping[str, Floats]  # by definition, [B]; NaN for samples that have none
 
 SIZE = "task.num_sequences"
@@ -94,24 +90,27 @@ def compare_definitions(results: Results, runs: pl.DataFrame) -> list[ComparedGr
     oracles = oracles_of(results.table, runs)
     found = []
     for group in with_progress(groups(runs), "comparing definitions", results.progress):
-        samples = _read(results, group, oracles)
+        first = runs.row(by_predicate=pl.col("run_id") == group[0], named=True)
+        samples = _read(results, group, first, oracles)
         if samples.bits_RB.shape[1] >= FEWEST:
-            first = runs.row(by_predicate=pl.col("run_id") == group[0], named=True)
             found.append(_compared(samples, first, group))
     return found
 
 
-def _read(results: Results, group: Sequence[str], oracles: Mapping[str, str | None]) -> _Samples:
-    known = {row["run_id"]: row for row in results.table.iter_rows(named=True)}
-    arrays = [results.folders[each].arrays() for each in group]
-    rows = [known[each] for each in group]
-    scored = [codes_of(*each).scored for each in zip(arrays, rows, strict=True)]
-    oracle_codes = {
-        each: codes_of(results.folders[each].arrays(), known[each])
-        for each in {oracles.get(run_id) for run_id in group}
-        if each is not None
+def _read(
+    results: Results,
+    group: Sequence[str],
+    first: dict[str, Any],
+    oracles: Mapping[str, str | None],
+) -> _Samples:
+    origin, length = origin_of(first), int(first["task.length"])  # the same for the whole group
+    arrays = [results.folders[run_id].arrays() for run_id in group]
+    scored = [scored_samples(each, origin) for each in arrays]
+    of_oracles = {
+        oracle: scored_samples(results.folders[oracle].arrays(), origin)
+        for oracle in {oracles[run_id] for run_id in group}
+        if oracle is not None
     }
-    length = int(rows[0]["task.length"])
     pool_ids = reduce(np.intersect1d, [each.sample_ids for each in scored])
     trained_RB = aligned(scored, pool_ids, length).trained_SB
     sample_ids = pool_ids[trained_RB.any(axis=0) & ~trained_RB.all(axis=0)]
@@ -122,19 +121,19 @@ def _read(results: Results, group: Sequence[str], oracles: Mapping[str, str | No
         trained_RB=pool.trained_SB,
         length=length,
         own=[
-            dict(_own_values(of_run, row, oracle_codes.get(oracles[run_id] or ""), sample_ids))
-            for of_run, row, run_id in zip(arrays, rows, group, strict=True)
+            dict(_own_values(of_run, origin, of_oracles.get(oracles[run_id] or ""), sample_ids))
+            for of_run, run_id in zip(arrays, group, strict=True)
         ],
     )
 
 
 def _own_values(
-    arrays: Arrays, run: dict[str, Any], oracle: Codes | None, ids_B: Ints
+    arrays: Arrays, origin: str, oracle: CodeLengths | None, ids_B: Ints
 ) -> Iterator[tuple[str, Floats]]:
-    trained = trained_samples(arrays, origin_of(run))
+    trained = trained_samples(arrays, origin)
     yield "loss", _at(ids_B, trained.sample_ids, -trained.code_bits)
     if oracle is not None:
-        paired = pair(trained, oracle.scored)
+        paired = pair(trained, oracle)
         yield "mem_U", _at(ids_B, paired.sample_ids, paired.max_code_bits)
     for measure, array in STORED.items():
         name = re.compile(rf"{measure}\.train_{array}_(\d+)")
@@ -144,7 +143,7 @@ def _own_values(
             yield f"{measure} from {longest[1]} tokens", _at(ids_B, arrays[ids], arrays[longest[0]])
 
 
-def _at(ids_B: Ints, sample_ids: NDArray[Any], values: NDArray[Any]) -> Floats:
+def _at(ids_B: Ints, sample_ids: Ints, values: Floats) -> Floats:
     """Return the values of these ids, [B]; NaN where there is none."""
     values_B = np.full(len(ids_B), np.nan)
     _, ours, theirs = np.intersect1d(ids_B, sample_ids, return_indices=True)

@@ -12,7 +12,7 @@ import polars as pl
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
-from rote.analysis.quantities.points import DATA, OverSeeds, of_best_data, usable_runs
+from rote.analysis.quantities.points import DATA, OverSeeds, over_best_data, usable_runs
 from rote.analysis.quantities.settings import with_setting
 
 TRAINED, NEAREST, GPTQ = "trained in it", "rounded after training", "GPTQ after training"
@@ -63,8 +63,11 @@ def format_points(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Point]]:
     rows = pl.DataFrame(
         [row for run in runs.iter_rows(named=True) for row in _rows(run)], infer_schema_length=None
     )
-    rows = _with_kept(rows)
-    points = [_best(part) for part in rows.partition_by(GROUP, maintain_order=True)]
+    same, means = ("parameters", "stored", *GROUP), ("memorised", "per_bit", "kept", "heldout")
+    points = [
+        Point(**over_best_data(part, "memorised", same=same, means=means))
+        for part in _with_kept(rows).partition_by(GROUP, maintain_order=True)
+    ]
     order = {method: place for place, method in enumerate(METHODS)}
     return runs, sorted(
         points, key=lambda each: (each.parameters, each.model, -each.stored, order[each.method])
@@ -113,31 +116,10 @@ def _with_kept(rows: pl.DataFrame) -> pl.DataFrame:
 
     Nothing is kept by who codes worse than a guesser.
     """
-    own = rows.filter(pl.col("method") == TRAINED)
-    of_run = dict(own.select("run_id", "memorised").iter_rows())
-    plain = own.filter(pl.col("format") == REFERENCE)
-    most = plain.group_by("model", DATA, "seed").agg(pl.col("memorised").max())
-    of_seed = {row[:-1]: row[-1] for row in most.iter_rows()}
-    kept = []
-    for row in rows.iter_rows(named=True):
-        is_own = row["method"] == TRAINED
-        seed = (row["model"], row[DATA], row["seed"])
-        whole = of_seed.get(seed) if is_own else of_run[row["run_id"]]
-        is_known = whole is not None and whole > 0 and row["format"] != REFERENCE
-        kept.append(row["counted"] / whole if is_known else None)
-    return rows.with_columns(pl.Series("kept", kept, dtype=pl.Float64))
-
-
-def _best(rows: pl.DataFrame) -> Point:
-    """Of the data set of which most is memorised."""
-    runs = of_best_data(rows, "memorised")
-    first = runs.row(0, named=True)
-    means = ("memorised", "per_bit", "kept", "heldout")
-    known = {name: runs[name].drop_nulls() for name in means}
-    estimates: dict[str, Any] = {
-        name: mean_over_seeds(each) if len(each) else None for name, each in known.items()
-    }
-    return Point(
-        **{name: first[name] for name in ("parameters", "stored", *GROUP)}, **estimates,
-        num_sequences=first[DATA], runs=runs,
-    )  # fmt: skip
+    is_own = pl.col("method") == TRAINED
+    is_plain = is_own & (pl.col("format") == REFERENCE)
+    of_run = pl.when(is_own).then("memorised").max().over("run_id")
+    of_seed = pl.when(is_plain).then("memorised").max().over("model", DATA, "seed")
+    whole = pl.when(is_own).then(of_seed).otherwise(of_run)
+    kept = pl.when(whole > 0, pl.col("format") != REFERENCE).then(pl.col("counted") / whole)
+    return rows.with_columns(kept=kept)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rote.analysis.fits.forgetting import Retention
 from rote.analysis.quantities.exposure import secret_code_bits
@@ -24,10 +23,7 @@ from rote.analysis.quantities.learning import (
     learnt_above_bits,
     memorised_bits,
 )
-
-Arrays = Mapping[str, NDArray[Any]]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from rote.core.arrays import Arrays, Floats, Ints
 
 TRAIN, HELDOUT = "cost.train_code_bits", "cost.heldout_code_bits"
 CANARIES = [
@@ -101,9 +97,13 @@ def inserted_sequences(looks: Arrays, arrays: Arrays, run: Mapping[str, Any]) ->
 
 
 def trained_sequences(looks: Arrays, arrays: Arrays, run: Mapping[str, Any]) -> Followed:
-    """Follow the sequences that ordinary epochs show, without canaries; raises as above."""
+    """Follow the sequences that ordinary epochs show, each once; raises as above.
+
+    Canaries and repeated windows follow the first N of a training set.
+    """
     _require(looks, TRAIN, HELDOUT)
-    number = run.get("task.base.num_sequences") or looks[TRAIN].shape[1]
+    numbers = run.get("task.base.num_sequences"), run.get("task.num_sequences")
+    number = numbers[0] or numbers[1] or looks[TRAIN].shape[1]
     rows_N = np.setdiff1d(np.arange(number), arrays.get("insertion.shown_sequences", ()))
     ones_N = np.ones(len(rows_N), np.int64)  # shown from the first step on
     last_N = ones_N * looks["steps"][-1]

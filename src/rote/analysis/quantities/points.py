@@ -5,9 +5,11 @@ Of several sizes of data set a point takes the one of which most is memorised on
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
+from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import num_converged
 
@@ -63,7 +65,19 @@ def usable_runs(table: pl.DataFrame, derived: Sequence[str], needed: Sequence[st
     )
 
 
-def of_best_data(rows: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Return the runs of the data set with the largest mean of a column."""
+def over_best_data(
+    rows: pl.DataFrame, column: str, *, same: Sequence[str], means: Sequence[str]
+) -> dict[str, Any]:
+    """Return the fields of a point on the data set with the largest mean of a column.
+
+    ``same`` are equal in all runs; ``means`` are taken over seeds, None where no run has any.
+    """
     parts = rows.partition_by(DATA, maintain_order=True)
-    return max(parts, key=lambda part: float(part[column].mean()))  # type: ignore[arg-type]
+    runs = max(parts, key=lambda part: float(part[column].mean()))  # type: ignore[arg-type]
+    known = {name: runs[name].drop_nulls() for name in means}
+    return {
+        **runs.select(same).row(0, named=True),
+        **{name: mean_over_seeds(each) if len(each) else None for name, each in known.items()},
+        "num_sequences": runs[DATA][0],
+        "runs": runs,
+    }

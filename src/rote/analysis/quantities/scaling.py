@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN
+from rote.analysis.derived import FLOPS_PER_PARAMETER_AND_TOKEN, column_or_null
 from rote.analysis.laws.law import Law, LawData, RunCount, RunSelection
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.convergence import loss_quantities, num_converged
@@ -46,7 +46,7 @@ def scaling_runs(results: Results, count: RunCount) -> pl.DataFrame:
     if runs is None:
         runs = loss_quantities(table, results.alphas)
     runs = with_suffixes(results, runs)
-    stopped = pl.col(BEST_STEP) if BEST_STEP in runs.columns else pl.lit(None, pl.Float64)
+    stopped = column_or_null(runs, BEST_STEP)
     batch_tokens = pl.col("training.tokens_seen") / pl.col("training.steps")
     return (
         derive(runs, ("memorised_bits", "ceiling_bits"))
@@ -131,12 +131,8 @@ def _counted(runs: pl.DataFrame, count: RunCount) -> pl.Expr:
     return (pl.col("parameters") - pl.col("embedding_parameters")).cast(pl.Float64)
 
 
-def _fresh(runs: pl.DataFrame) -> pl.DataFrame:
-    return runs.filter(pl.col("epochs") <= MOST_EPOCHS, ~pl.col("is_stopped"))
-
-
-def _stopped(runs: pl.DataFrame) -> pl.DataFrame:
-    return runs.filter("is_stopped")
+FRESH = (pl.col("epochs") <= MOST_EPOCHS) & ~pl.col("is_stopped")
+STOPPED = pl.col("is_stopped")
 
 
 def _best_of(name: str, runs: pl.DataFrame) -> pl.DataFrame:
@@ -145,11 +141,11 @@ def _best_of(name: str, runs: pl.DataFrame) -> pl.DataFrame:
 
 CHOICES: dict[RunSelection, Callable[[pl.DataFrame], pl.DataFrame]] = {
     RunSelection.ALL: lambda runs: runs,
-    RunSelection.FRESH: _fresh,
-    RunSelection.STOPPED: _stopped,
-    RunSelection.UNSPOILT: lambda runs: pl.concat([_fresh(runs), _stopped(runs)]),
-    RunSelection.BEST_OF_SIZE: lambda runs: _best_of("parameters", _fresh(runs)),
-    RunSelection.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", _stopped(runs)),
+    RunSelection.FRESH: lambda runs: runs.filter(FRESH),
+    RunSelection.STOPPED: lambda runs: runs.filter(STOPPED),
+    RunSelection.UNSPOILT: lambda runs: pl.concat([runs.filter(FRESH), runs.filter(STOPPED)]),
+    RunSelection.BEST_OF_SIZE: lambda runs: _best_of("parameters", runs.filter(FRESH)),
+    RunSelection.BEST_OF_DATA: lambda runs: _best_of("unique_tokens", runs.filter(STOPPED)),
 }
 
 

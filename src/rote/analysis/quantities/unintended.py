@@ -18,19 +18,15 @@ Shapes: N sequences as trained on, M samples, each once.
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import bounded_mean
-from rote.core.arrays import Floats
-
-Ints = NDArray[np.int64]
-Arrays = Mapping[str, NDArray[Any]]
+from rote.core.arrays import Arrays, Flags, Floats, Ints
 
 LEAST_BITS = 2.0**-20  # least code length assumed for the worst sample, so that a range has a width
 
@@ -53,7 +49,7 @@ class Unintended:
     target_bits: Floats
     reference_bits: Floats
     occurrences: Ints  # times in the target's training set
-    in_reference: NDArray[np.bool_]  # the reference was trained on the sample too
+    in_reference: Flags  # the reference was trained on the sample too
     num_unpaired: int  # samples of the target that the reference did not score
 
     @property
@@ -206,7 +202,7 @@ def character_shares(text: str) -> dict[str, float]:
     }
 
 
-def rare_token_shares(tokens_NL: NDArray[np.int64], counts_V: NDArray[np.int64]) -> Floats:
+def rare_token_shares(tokens_NL: Ints, counts_V: Ints) -> Floats:
     """Return each window's share of tokens outside the commonest that make up 99 % of all, [N]."""
     order = np.argsort(-counts_V, kind="stable")
     before = np.cumsum(counts_V[order]) - counts_V[order]
@@ -217,11 +213,11 @@ def rare_token_shares(tokens_NL: NDArray[np.int64], counts_V: NDArray[np.int64])
 
 def covariates_of(
     texts: Sequence[str],
-    tokens_NL: NDArray[np.int64],
+    tokens_NL: Ints,
     *,
     frequencies: Counter[str],
     num_texts: int,
-    token_counts_V: NDArray[np.int64],
+    token_counts_V: Ints,
 ) -> dict[str, Floats]:
     """Return each covariate, [N]; word and token counts are those of the collection."""
     shares, raws = [character_shares(text) for text in texts], [text.encode() for text in texts]

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate, extent, plural
+from rote.analysis.estimate import models_words, seeds_words, with_interval
 from rote.analysis.figures import GREY, INK
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
@@ -14,7 +14,7 @@ from rote.analysis.reports.controls import wording
 from rote.analysis.reports.controls.study import LOSS, ControlPoint, Panel, Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
-from rote.analysis.table import Cell, Column, Table, warning
+from rote.analysis.table import INTERVAL, Cell, Column, Table, warning
 
 WIDE = 10  # largest over least loss: above, the axis is logarithmic
 
@@ -23,6 +23,7 @@ def make(results: Results) -> Content:
     """Make it; raises ValueError if no run measured leakage and held-out loss."""
     found = study(results)
     lines = [Text(f"{wording.panel_line(panel)}.") for panel in found.panels]
+    tasks = ", ".join(dict.fromkeys(panel.name for panel in found.panels))
     sections = [
         Section(
             "What each control saves, and what it costs",
@@ -36,7 +37,7 @@ def make(results: Results) -> Content:
         sections.append(_fitted_section(found))
     return Content(
         headlines=wording.headlines(found),
-        setting=_setting(found),
+        setting=f"{tasks}; {models_words(found.runs)}; {seeds_words(found.runs)}.",
         cards=tuple(_card(panel) for panel in found.panels if panel.anchor),
         lead=frontier(found),
         sections=tuple(sections),
@@ -107,24 +108,19 @@ def _strength(point: ControlPoint) -> str:
 
 def _table(found: Study) -> Table:
     rows = [(panel, point) for panel in found.panels for point in panel.points]
-    interval: dict[str, Any] = {"unit": "95 % interval"}
     columns = [
         Column("task", lambda row: row[0].name),
         Column("leakage", lambda row: row[0].kind.title),
-        Column("control", lambda row: _words(row[1])),
-        Column("leaked", lambda row: _amount(row, "leak"), **interval),
-        Column("change", lambda row: _amount(row, "saved"), **interval),
+        Column("control", lambda row: row[1].title),
+        Column("leaked", lambda row: _amount(row, "leak"), unit=INTERVAL),
+        Column("change", lambda row: _amount(row, "saved"), unit=INTERVAL),
         Column("lowered", _lowered, unit="by the interval"),
         Column("held-out loss", lambda row: row[1].loss, unit="bits per token", form="{:.3f}"),
-        Column("cost", lambda row: row[1].cost, form="{:+.3f}", missing="none", **interval),
+        Column("cost", lambda row: row[1].cost, form="{:+.3f}", missing="none", unit=INTERVAL),
         Column("frontier", lambda row: row[1].on_frontier),
         Column("seeds", lambda row: row[1].leak.n),
     ]
     return Table(rows=rows, is_tall=True, columns=columns)
-
-
-def _words(point: ControlPoint) -> str:
-    return point.words.replace("_", " ")
 
 
 def _amount(row: tuple[Panel, ControlPoint], what: str) -> Cell:
@@ -145,7 +141,7 @@ def _fitted_section(found: Study) -> Section:
     columns = [
         Column("task", "panel"),
         Column("control", lambda each: each["control_words"].replace("_", " ")),
-        Column("random labels answered", "share", unit="95 % interval", form="{:.1%}"),
+        Column("random labels answered", "share", unit=INTERVAL, form="{:.1%}"),
     ]
     lines = [Text(f"{line}.") for line in wording.regularisation_lines(found)]
     return Section(
@@ -163,7 +159,7 @@ def _card(panel: Panel) -> Card:
     best, form = helping[0] if helping else None, panel.kind.form
     lines = ["no control lowers it beyond doubt"]
     if best:
-        lines = [_words(best), wording.cost_words(best.cost)]
+        lines = [best.title, wording.cost_words(best.cost)]
     return Card(
         title=panel.name,
         meaning=f"{panel.kind.title}: without control, and as low as a control makes it; a guess: "
@@ -175,33 +171,17 @@ def _card(panel: Panel) -> Card:
     )
 
 
-def _setting(found: Study) -> str:
-    """State what was trained, and for how long."""
-    runs = found.runs
-    return (
-        f"{', '.join(dict.fromkeys(each.name for each in found.panels))}; models of "
-        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} "
-        f"optimiser steps; {plural(runs['seed'].n_unique(), 'seed')}."
-    )
-
-
 def _numbers(found: Study) -> dict[str, Any]:
     return {
         f"{panel.kind.name} {panel.name}, {point.words}": {
             "guess": panel.guess,
             "heldout_bits_per_token": point.loss.value,
-            **_with_interval("leak", point.leak),
-            **_with_interval("saved", point.saved),
-            **_with_interval("cost", point.cost),
+            **with_interval("leak", point.leak),
+            **with_interval("saved", point.saved),
+            **with_interval("cost", point.cost),
             "on_frontier": point.on_frontier,
             "runs": list(point.run_ids),
         }
         for panel in found.panels
         for point in panel.points
     }
-
-
-def _with_interval(name: str, estimate: Estimate | None) -> dict[str, Any]:
-    return {
-        name: estimate and estimate.value, f"{name}_interval": estimate and estimate.interval,
-    }  # fmt: skip

@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from rote.analysis.derived import column_or_null, shape
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import mean_over_seeds
 from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import chance_bits, exposures
-from rote.analysis.quantities.settings import SOURCES, with_control
+from rote.analysis.quantities.settings import (
+    AXES,
+    IN_OPTIM,
+    SOURCES,
+    differing_settings,
+    with_control,
+)
 from rote.analysis.results import Results
+from rote.analysis.table import Row
 
 LOSS = "heldout_bits_per_token"
 # Entropy minus code length for data without a rule: drawn labels, or all tokens.
@@ -25,7 +33,6 @@ DRAWN = "exact_match.train_drawn_"
 RANDOM_LABELS = "rote.tasks.random_labels.RandomLabels"
 TASKS = {**SOURCES, RANDOM_LABELS: "random labels"}
 NONE = "no control"
-Row = dict[str, Any]
 RAISED = "a run is raised to a guess, no interval"
 
 
@@ -42,6 +49,11 @@ class ControlPoint:
     saved: Estimate | None  # counted leakage minus that without control, seed by seed
     cost: Estimate | None  # held-out loss, likewise
     on_frontier: bool  # no other point has less of one and no more of the other
+
+    @property
+    def title(self) -> str:
+        """The control and its strength, as on pages."""
+        return self.words.replace("_", " ")
 
     @property
     def is_anchor(self) -> bool:
@@ -96,8 +108,25 @@ def study(results: Results) -> Study:
             "no run measured leakage and held-out loss: add cost to measure, and exposure where "
             "there are canaries"
         )
-    runs = runs.sort("panel", pl.col("control") != NONE, "control", "control_words", "seed")
-    return Study(runs=runs, panels=tuple(_panels(runs)), fitted=tuple(_fitted(runs)))
+    runs = _with_settings(runs).sort(
+        "panel", pl.col("control") != NONE, "control", "control_words", "seed"
+    )
+    keys = ["panel", "control", "control_words"]
+    drawn = runs.drop_nulls("drawn_right").partition_by(keys, maintain_order=True)
+    fitted = tuple(
+        part.select(keys).row(0, named=True) | {"share": mean_over_seeds(part["drawn_right"])}
+        for part in drawn
+    )
+    return Study(runs=runs, panels=tuple(_panels(runs)), fitted=fitted)
+
+
+def _with_settings(runs: pl.DataFrame) -> pl.DataFrame:
+    """Separate panels by what else differs between runs of one control and seed."""
+    names = [name for name in runs.columns if name.startswith((*AXES, "size."))]
+    names = [name for name in names if name not in IN_OPTIM]
+    settings = differing_settings(runs, names, at=["panel", "control_words", "seed"])
+    panel = pl.concat_str(["panel", *settings], separator=", ", ignore_nulls=True)
+    return runs.with_columns(panel=panel)
 
 
 def _panels(runs: pl.DataFrame) -> Iterable[Panel]:
@@ -158,12 +187,6 @@ def _apart(runs: pl.DataFrame, anchor: pl.DataFrame, column: str) -> Estimate | 
     return None if values.is_empty() else mean_over_seeds(values[column])
 
 
-def _fitted(runs: pl.DataFrame) -> Iterable[Row]:
-    keys = ["panel", "control", "control_words"]
-    for part in runs.drop_nulls("drawn_right").partition_by(keys, maintain_order=True):
-        yield part.select(keys).row(0, named=True) | {"share": mean_over_seeds(part["drawn_right"])}
-
-
 def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     """Add ``panel``, held-out loss, and for each kind the leakage and that of a guess.
 
@@ -172,20 +195,22 @@ def with_leakage(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     more than their entropy for the drawn labels beside it.
     """
     canaries = [_canaries(results, row) for row in runs.iter_rows(named=True)]
-    whole = _column(runs, "entropy_bits") - _column(runs, "cost.train_code_bits")
-    drawn = _column(runs, f"{DRAWN}answer_bits") - _column(runs, f"{DRAWN}answer_code_bits")
-    tried = _column(runs, f"{DRAWN}tried")
+    whole = column_or_null(runs, "entropy_bits") - column_or_null(runs, "cost.train_code_bits")
+    drawn = column_or_null(runs, f"{DRAWN}answer_bits") - column_or_null(
+        runs, f"{DRAWN}answer_code_bits"
+    )
+    tried = column_or_null(runs, f"{DRAWN}tried")
     is_labels = pl.col("task._target_") == RANDOM_LABELS
-    is_ruled = _column(runs, "exact_match.train_rule_tried") > 0
+    is_ruled = column_or_null(runs, "exact_match.train_rule_tried") > 0
     of_canaries = dict.fromkeys(OF_CANARIES, pl.Float64)
     measured = pl.DataFrame(canaries, schema=of_canaries, orient="row").get_columns()
     return runs.with_columns(
         *measured,
         panel=_panel(runs),
-        heldout_bits_per_token=_column(runs, "cost.heldout_code_bits")
-        / _column(runs, "cost.heldout_tokens"),
-        drawn_right=pl.when(tried > 0).then(_column(runs, f"{DRAWN}right_free") / tried),
-        drawn_right_guess=1 / _column(runs, "task.num_classes"),
+        heldout_bits_per_token=column_or_null(runs, "cost.heldout_code_bits")
+        / column_or_null(runs, "cost.heldout_tokens"),
+        drawn_right=pl.when(tried > 0).then(column_or_null(runs, f"{DRAWN}right_free") / tried),
+        drawn_right_guess=1 / column_or_null(runs, "task.num_classes"),
         memorised_bits=pl.when(is_labels & is_ruled)
         .then(None)
         .when(is_labels)
@@ -236,10 +261,5 @@ def _panel(runs: pl.DataFrame) -> pl.Expr:
     if fraction in runs.columns:
         parts.append(pl.format("{}% random", (100 * pl.col(fraction)).round().cast(pl.Int64)))
     if runs["parameters"].n_unique() > runs["task._target_"].n_unique():
-        parts.append(pl.format("{}x{}", "size.num_layers", "size.width"))
+        parts.append(shape())
     return pl.concat_str(parts, separator=", ", ignore_nulls=True)
-
-
-def _column(runs: pl.DataFrame, name: str) -> pl.Expr:
-    """Return the column; null throughout if no run has it."""
-    return pl.col(name).cast(pl.Float64) if name in runs.columns else pl.lit(None, pl.Float64)

@@ -1,7 +1,8 @@
 """Put findings on controls into words for the terminal, the page and the figures."""
 
 from rote.analysis.estimate import Estimate
-from rote.analysis.reports.controls.study import NONE, ControlPoint, Panel, Row, Study
+from rote.analysis.reports.controls.study import NONE, ControlPoint, Panel, Study
+from rote.analysis.table import Row
 
 REGULARISERS = ("dropout", "weight_decay")  # those of Zhang et al. that also apply to text
 FITTED_SHARE = 0.95  # share of random training labels right: above, they count as fitted
@@ -63,12 +64,13 @@ def lowering(panel: Panel) -> list[ControlPoint]:
     Among those that cannot be distinguished from a guess, the cheapest comes first.
     """
     helping = [each for each in panel.controlled if each.saved and each.saved.sign < 0]
-    return sorted(helping, key=lambda each: _rank(panel, each))
-
-
-def _rank(panel: Panel, point: ControlPoint) -> tuple[float, float]:
-    leak = panel.guess if _is_a_guess(panel, point) else point.counted.value
-    return leak, point.loss.value
+    return sorted(
+        helping,
+        key=lambda each: (
+            panel.guess if _is_a_guess(panel, each) else each.counted.value,
+            each.loss.value,
+        ),
+    )
 
 
 def _is_a_guess(panel: Panel, point: ControlPoint) -> bool:
@@ -77,12 +79,9 @@ def _is_a_guess(panel: Panel, point: ControlPoint) -> bool:
 
 
 def _point(panel: Panel, point: ControlPoint) -> str:
-    return f"{point.words.replace('_', ' ')} ({_leak(panel, point)}, {cost_words(point.cost)})"
-
-
-def _leak(panel: Panel, point: ControlPoint) -> str:
-    text = panel.kind.amount(point.leak.value)
-    return f"{text}: not told from a guess" if _is_a_guess(panel, point) else text
+    doubt = ": not told from a guess" if _is_a_guess(panel, point) else ""
+    leak = f"{panel.kind.amount(point.leak.value)}{doubt}"
+    return f"{point.title} ({leak}, {cost_words(point.cost)})"
 
 
 def cost_words(cost: Estimate | None) -> str:

@@ -6,24 +6,18 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.estimate import plural, setting_words
-from rote.analysis.figures import GREY, PALETTE
+from rote.analysis.figures import DOTTED, GREY, PALETTE
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, means, tidy
 from rote.analysis.published import published_match
 from rote.analysis.reports.generalisation import wording
-from rote.analysis.reports.generalisation.study import (
-    AccuracyPoint,
-    ComparedSizes,
-    Series,
-    Study,
-    study,
-)
+from rote.analysis.reports.generalisation.study import ComparedSizes, Series, Study, study
 from rote.analysis.reports.generalisation.wording import HOLDS, PublishedClaim, claims
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
-from rote.analysis.table import Column, Table, warning
+from rote.analysis.table import INTERVAL, Column, Table, warning
 
 SIDES = {"heldout": "held out", "train": "seen"}
 ASKED = {
@@ -31,7 +25,6 @@ ASKED = {
     "ours, seen arithmetic": ("arithmetic", "train"),
     "ours, seen facts": ("facts", "train"),
 }
-INTERVAL = "95 % interval"
 KNOWLEDGE, GIVEN = METRICS["knowledge_bits"], METRICS["given_bits"]
 PARAMETERS = Axis(label=METRICS["parameters"].label, is_log=True)
 BITS_LINES = (1.0, 2.0)  # bits per parameter, as guides for the eye
@@ -114,7 +107,7 @@ def _knowledge(people: pl.DataFrame) -> Plot:
         layers=[
             Layer(
                 frame=lines, kind="line", each="each", label="1 and 2 bits per parameter",
-                look={"color": GREY, "linestyle": ":", "linewidth": 1}, **axes,
+                look=DOTTED, **axes,
             ),
             Layer(
                 frame=runs, x="parameters", y="given_bits", label=GIVEN.title,
@@ -186,19 +179,22 @@ def _published_table(found: Study) -> Table | Text:
     rows = []
     for trained_on, setting, size, *shape in chosen.unique(maintain_order=True).iter_rows():
         published = published_match(trained_on, *shape)
-        own = {"trained_on": trained_on, "setting": setting}
-        own["split"] = "" if trained_on == "facts" else "original"
+        if not published:
+            continue
+        split = "" if trained_on == "facts" else "original"
+        row: dict[str, Any] = {"trained_on": trained_on, "setting": setting}
         points = {
             title: each
             for title, (subject, side) in ASKED.items()
-            for each in found.of(Series(subject=subject, **own), side)
+            for each in found.of(Series(subject=subject, split=split, **row), side)
             if each.size == size
         }
-        if published:
-            right = {title: _right(each) for title, each in points.items()}
-            model, printed = published
-            name, runs = f"{model}, {size}", max(each.free.n for each in points.values())
-            rows.append(own | right | {"size": name, "printed": printed, "runs": runs})
+        for title, each in points.items():
+            counts = f"{each.pooled.successes} of {each.pooled.trials}"
+            row[title] = counts, f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
+        model, row["printed"] = published
+        row |= {"size": f"{model}, {size}", "runs": max(each.free.n for each in points.values())}
+        rows.append(row)
     if not rows:
         return Text("None of these runs is one that was published.")
     columns = [
@@ -209,11 +205,6 @@ def _published_table(found: Study) -> Table | Text:
         Column("runs", "runs"),
     ]
     return Table(columns=columns, rows=rows)
-
-
-def _right(each: AccuracyPoint) -> tuple[str, str]:
-    counts = f"{each.pooled.successes} of {each.pooled.trials}"
-    return counts, f"{each.free.value:.1%}, {each.free.span('{:.0%}')}"
 
 
 def _recall_table(found: Study) -> Table:

@@ -3,23 +3,26 @@
 import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from rote.analysis.derived import shape
 from rote.analysis.estimate import OverSplits, Rate, setting_words
 from rote.analysis.estimators import AnswersOfSplits, pooled, rate, share, share_difference
 from rote.analysis.metrics import derive
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Results
+from rote.analysis.table import Row
 
 MEASURED = "exact_match."
 TRIED = re.compile(r"exact_match\.(train|heldout)_(.+)_tried")
 PARTS = re.compile(r"task\.parts\.(\w+)\._target_")
 ENTROPY = r"^exact_match\.train_\w+_answer_bits$"
-TASKS = {"Arithmetic": "arithmetic", "Facts": "facts", "Mixture": "joint"}
-TASKS |= {"Biographies": "biographies"}
+TASKS = {
+    "Arithmetic": "arithmetic", "Facts": "facts", "Mixture": "joint",
+    "Biographies": "biographies",
+}  # fmt: skip
 ALL = "all"  # all groups together
 SERIES = ("trained_on", "subject", "split", "setting")
 RUN = ("run_id", "trained_on", "split", "split_seed", "size", "parameters", "setting", "seed")
@@ -107,7 +110,7 @@ class Study:
     wholes: tuple[AccuracyPoint, ...]  # of all groups together, or of the only one
     compared: tuple[ComparedSizes, ...]
     knowledge: pl.DataFrame  # runs on biographies, with the bits they were given and have stored
-    recalls: tuple[dict[str, Any], ...]  # recall of biographies, by attribute and exposures
+    recalls: tuple[Row, ...]  # recall of biographies, by attribute and exposures
 
     def of(self, series: Series, side: str) -> list[AccuracyPoint]:
         """Return the series' points over all groups, one per size."""
@@ -168,7 +171,7 @@ def _with_split(runs: pl.DataFrame) -> pl.DataFrame:
         trained_on=pl.col("task._target_").str.split(".").list.last().replace(TASKS),
         split=split.str.to_lowercase().fill_null(""),
         split_seed=(pl.coalesce(seeds) if seeds else pl.lit(None)).cast(pl.Int64).fill_null(0),
-        size=pl.format("{}x{}", "size.num_layers", "size.width"),
+        size=shape(),
     )
 
 
@@ -247,7 +250,7 @@ def _knowledge(people: pl.DataFrame) -> pl.DataFrame:
     return known.with_columns(given_bits=pl.sum_horizontal(pl.col(ENTROPY)))
 
 
-def _recalls(results: Results, people: pl.DataFrame) -> Iterable[dict[str, Any]]:
+def _recalls(results: Results, people: pl.DataFrame) -> Iterable[Row]:
     """Sum, over runs of one size, facts of one attribute with equal exposures."""
     for runs in people.partition_by("size", "setting", maintain_order=True):
         items = pl.concat([_items(results, run_id) for run_id in runs["run_id"]])

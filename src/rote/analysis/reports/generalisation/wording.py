@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate, extent, plural
+from rote.analysis.estimate import Estimate, models_words, plural, seeds_words
 from rote.analysis.metrics import METRICS
 from rote.analysis.published import SOURCE
 from rote.analysis.reports.generalisation.study import AccuracyPoint, ComparedSizes, Series, Study
@@ -209,8 +209,6 @@ def setting(runs: pl.DataFrame) -> str:
     """State what was trained, and for how long."""
     splits = runs.filter(pl.col("split") != "")["split_seed"].n_unique()
     return (
-        f"{', '.join(sorted(runs['trained_on'].unique()))}; models of "
-        f"{extent(runs['parameters'])} parameters; {extent(runs['training.steps'])} optimiser "
-        f"steps; {plural(splits, 'seed')} of splits, {plural(runs['seed'].n_unique(), 'seed')} of "
-        "runs."
+        f"{', '.join(sorted(runs['trained_on'].unique()))}; {models_words(runs)}; "
+        f"{plural(splits, 'seed')} of splits, {seeds_words(runs)} of runs."
     )

@@ -6,20 +6,13 @@ import polars as pl
 
 from rote.analysis.estimate import between
 from rote.analysis.estimators import difference, mean_of_estimates
-from rote.analysis.figures import GREY
+from rote.analysis.figures import DOTTED
 from rote.analysis.marks import Layer
 from rote.analysis.metrics import METRICS
 from rote.analysis.plot import Axis, Plot, tidy
 from rote.analysis.quantities.learning import FALSELY_LEARNT
-from rote.analysis.reports.memory.study import (
-    CONTROLS,
-    EVERY_EPOCH,
-    INSERTED,
-    NOT_INSERTED,
-    Row,
-    Study,
-    times_words,
-)
+from rote.analysis.reports.memory.study import CONTROLS, EVERY_EPOCH, INSERTED, Study
+from rote.analysis.table import Row
 
 HALF_LIFE = METRICS["half_life_steps"]
 STEP = Axis(label="optimiser steps", form="count")
@@ -47,71 +40,61 @@ LATE_CAPTION = (
 )
 
 
-def panel_of(row: Row) -> str:
-    """Return the series and the window of a row."""
-    is_inserted = row["schedule"] != NOT_INSERTED
-    return f"{row['series']}, {row['schedule']}" if is_inserted else row["series"]
+def plots(found: Study) -> dict[str, Plot]:
+    """Return the plots that there are rows for, by name."""
+    wanted = (
+        (found.remembered, _forgetting_plot), (found.learnt, _learnt_plot),
+        (found.late, _late_plot),
+    )  # fmt: skip
+    made = [plot(found) for rows, plot in wanted if rows]
+    return {plot.name: plot for plot in made}
 
 
-def forgetting_plot(found: Study) -> Plot:
-    """Plot the bits memorised over age, a panel per window, a line per number of showings."""
-    rows = [
-        {"panel": panel_of(row), "hue": times_words(row["repeats"]), **point}
-        for row in found.remembered
-        for point in row["curve"]
-    ]
+def _forgetting_plot(found: Study) -> Plot:
+    points = [(row, point) for row in found.remembered for point in row["curve"]]
     axes = AGE, Axis(label="memorised (bits of a sequence)")
     return _plot(
-        "forgetting", forgetting_title(found), MEMORY_CAPTION, rows, "age", "bits", axes, 0
+        "forgetting", _forgetting_title(found), MEMORY_CAPTION, points, "age", "bits", axes
     )
 
 
-def learnt_plot(found: Study) -> Plot:
-    """Plot the share that is learnt over steps, in the same layout."""
-    rows = [
-        {"panel": panel_of(row), "hue": row["name"], **point}
-        for row in found.learnt
-        for point in row["share"]
-    ]
+def _learnt_plot(found: Study) -> Plot:
+    points = [(row, point) for row in found.learnt for point in row["share"]]
     axes = STEP, Axis(label="share learnt", form="share", low=-0.03, high=1.03)
     return _plot(
-        "learnt", learnt_title(found), LEARNT_CAPTION, rows, "step", "share", axes, FALSELY_LEARNT
-    )
+        "learnt", _learnt_title(found), LEARNT_CAPTION, points, "step", "share", axes,
+        chance=FALSELY_LEARNT,
+    )  # fmt: skip
 
 
-def late_plot(found: Study) -> Plot:
-    """Plot the rank correlation with the last look over steps, a line per kind of sequences."""
-    rows = [
-        {"panel": panel_of(row), "hue": row["name"], "step": row["step"], "rho": row["rho"]}
-        for row in found.late
-    ]
+def _late_plot(found: Study) -> Plot:
+    points = [(row, {"step": row["step"], "rho": row["rho"]}) for row in found.late]
     axes = STEP, Axis(label="rank correlation with the last look")
     return _plot(
-        "early_and_late", late_title(found), LATE_CAPTION, rows, "step", "rho", axes, 0,
-        "unrelated",
+        "early_and_late", _late_title(found), LATE_CAPTION, points, "step", "rho", axes,
+        label="unrelated",
     )  # fmt: skip
 
 
 def _plot(
-    name: str, title: str, caption: str, rows: Iterable[Row], x: str, y: str,
-    axes: tuple[Axis, Axis], chance: float, label: str = "never shown",
+    name: str, title: str, caption: str, points: Iterable[tuple[Row, Row]], x: str, y: str,
+    axes: tuple[Axis, Axis], *, chance: float = 0.0, label: str = "never shown",
 ) -> Plot:  # fmt: skip
-    frame = tidy(rows)
-    dotted = {"color": GREY, "linestyle": ":", "linewidth": 1}
-    nothing = pl.DataFrame({y: [float(chance)]})
+    """Plot points of rows; a panel per row's panel, a line per row's name."""
+    frame = tidy({"panel": row["panel"], "hue": row["name"], **point} for row, point in points)
+    nothing = pl.DataFrame({y: [chance]})
     return Plot(
         name=name, title=title, caption=caption, x=axes[0], y=axes[1], panel="panel",
         panel_inches=2.4,
         layers=[
-            Layer(frame=nothing, kind="across", y=y, label=label, look=dotted),
+            Layer(frame=nothing, kind="across", y=y, label=label, look=DOTTED),
             Layer(frame=frame, kind="line", x=x, y=y, hue="hue"),
             Layer(frame=frame, x=x, y=y, hue="hue"),
         ],
     )  # fmt: skip
 
 
-def forgetting_title(found: Study) -> str:
-    """State the half-lives, and in how many groups there is one."""
+def _forgetting_title(found: Study) -> str:
     halves = [row["forgetting"].half_life_steps for row in found.remembered]
     known = [each.value for each in halves if each]
     if not known:
@@ -121,8 +104,7 @@ def forgetting_title(found: Study) -> str:
     return f"Half of the bits are forgotten after {steps} optimiser steps, in {groups}"
 
 
-def learnt_title(found: Study) -> str:
-    """State the shares that are learnt at any look and at the last, over groups."""
+def _learnt_title(found: Study) -> str:
     rows = [row for row in found.learnt if row["name"] != EVERY_EPOCH] or found.learnt
     ever, at_end = (
         between([row[key].value for row in rows], "{:.0%}") for key in ("ever", "at_end")
@@ -134,9 +116,10 @@ def learnt_title(found: Study) -> str:
     return f"{title}; in {doubtful} of {len(rows)} groups no more than chance allows"
 
 
-def late_title(found: Study) -> str:
+def _late_title(found: Study) -> str:
     """Compare sequences with controls, at the first look after all were shown or the middle one."""
-    early = [row for panel in {panel_of(row) for row in found.late} for row in _early(found, panel)]
+    panels = dict.fromkeys(row["panel"] for row in found.late)
+    early = [row for panel in panels for row in _early(found, panel)]
     means = {
         name: mean_of_estimates(rhos)
         for name in dict.fromkeys(row["name"] for row in found.late)
@@ -156,7 +139,7 @@ def late_title(found: Study) -> str:
 
 
 def _early(found: Study, panel: str) -> list[Row]:
-    rows = [row for row in found.late if panel_of(row) == panel]
+    rows = [row for row in found.late if row["panel"] == panel]
     steps = sorted({row["step"] for row in rows if row["name"] == INSERTED})
     every = sorted({row["step"] for row in rows})
     step = steps[0] if steps else every[len(every) // 2]

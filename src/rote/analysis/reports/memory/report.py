@@ -1,31 +1,23 @@
 """Make the report on memory over time: what is learnt when, and how fast it is forgotten."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rote.analysis.estimate import extent, number, plural
+from rote.analysis.estimate import models_words, number, seeds_words
 from rote.analysis.fits.forgetting import FORMS
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Block, Card, Content, Section, Text
 from rote.analysis.plot import Plot
 from rote.analysis.quantities.convergence import converged
-from rote.analysis.reports.memory.plots import (
-    HALF_LIFE,
-    forgetting_plot,
-    late_plot,
-    learnt_plot,
-    panel_of,
-)
-from rote.analysis.reports.memory.study import Row, Study, study, times_words
+from rote.analysis.reports.memory.plots import HALF_LIFE, plots
+from rote.analysis.reports.memory.study import Study, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import runs_section
-from rote.analysis.table import Cell, Column, Table, Value, warning
+from rote.analysis.table import INTERVAL, Cell, Column, Row, Table, Value, warning
 
 ACQUIRED, RETAINED, SHARE = (
     METRICS[name] for name in ("acquired_bits", "retained_bits", "retained_share")
 )
-INTERVAL = "95 % interval"
-LOST = f"bits of a sequence, {INTERVAL}"
 UNDECIDED = "Too few sequences are never shown: which others are learnt is undecided."
 NO_INSERTION = (
     "No sequence was inserted, so nothing is forgotten: <code>control=[insertion]</code> shows "
@@ -52,25 +44,22 @@ def make(results: Results) -> Content:
     """Make it; raises ValueError if there is no run, or none that was looked at."""
     found = study(results)
     runs = found.runs
-    drawn = _plots(found)
+    drawn = plots(found)
     # Rows of a panel rise by repeats: the last is of the most.
-    most = {panel_of(row): row for row in found.remembered}.values()
-    spaced: list[Block] = [_spacing_table(found.spaced), Text(SPACING_NOTE)]
+    most = {row["panel"]: row for row in found.remembered}.values()
     late = drawn.get("early_and_late", Text("Too few looks or sequences to correlate."))
     return Content(
         headlines=(
             *(f"{plot.title}." for plot in drawn.values()), *_spacing_line(found),
             *(f"{_name(row)}: {_bits(row)}; {_claim(row)}" for row in most), f"{converged(runs)}.",
         ),
-        setting=f"Models of {extent(runs['parameters'])} parameters; "
-        f"{extent(runs['training.steps'])} optimiser steps; "
-        f"{plural(runs['seed'].n_unique(), 'seed')}; {converged(runs)}.",
+        setting=f"{models_words(runs).capitalize()}; {seeds_words(runs)}; {converged(runs)}.",
         cards=tuple(map(_card, most)),
         lead=drawn.get("forgetting"),
         sections=(
             Section("What is forgotten", list(_forgotten(found))),
-            *([Section("Whether spacing helps", spaced)] if found.spaced else []),
-            Section("When sequences are learnt", list(_when(found, drawn))),
+            *([Section("Whether spacing helps", _spaced(found))] if found.spaced else []),
+            Section("When sequences are learnt", _when(found, drawn)),
             Section("Whether early memory predicts late memory", [late]),
             runs_section(runs, RUN_COLUMNS),
         ),
@@ -81,12 +70,7 @@ def make(results: Results) -> Content:
     )  # fmt: skip
 
 
-def _plots(found: Study) -> dict[str, Plot]:
-    wanted = (
-        (found.remembered, forgetting_plot), (found.learnt, learnt_plot), (found.late, late_plot),
-    )  # fmt: skip
-    made = [plot(found) for rows, plot in wanted if rows]
-    return {plot.name: plot for plot in made}
+PLACE = (Column("series", "series", unit="layers x width"), Column("shown at", "schedule"))
 
 
 def _forgotten(found: Study) -> Iterator[Block]:
@@ -96,45 +80,33 @@ def _forgotten(found: Study) -> Iterator[Block]:
     if not found.remembered:
         yield Text(NO_INSERTION, is_html=True)
         return
-    yield _forgetting_table(found.remembered)
-    yield Text(FORGETTING_NOTE)
-
-
-def _when(found: Study, drawn: Mapping[str, Plot]) -> Iterator[Block]:
-    if "learnt" not in drawn:
-        yield Text(UNDECIDED, is_warning=True)
-        return
-    yield drawn["learnt"]
-    yield _learnt_table(found.learnt)
-
-
-PLACE = (Column("series", "series", unit="layers x width"), Column("shown at", "schedule"))
-
-
-def _forgetting_table(rows: Sequence[Row]) -> Table:
-    def half_life(row: Row) -> Value:
-        found, steps = row["forgetting"], row["forgetting"].half_life_steps
-        if steps is None:
-            return warning("none", found.reason)
-        below = f"{steps.span(HALF_LIFE.form)}, beyond the looks"
-        return warning(number(steps.value, HALF_LIFE.form), below) if found.is_beyond else steps
-
-    def explained(row: Row) -> Value:
-        parts = [f"{form} {share:.0%}" for form, share in row["forgetting"].explained.items()]
-        return row["forgetting"].form or "none", "; ".join(parts)
-
     columns = [
         *PLACE,
         Column("times shown", "repeats"),
         Column.of(ACQUIRED, lambda row: row["forgetting"].acquired_bits),
         Column.of(RETAINED, lambda row: row["forgetting"].retained_bits),
-        Column("forgotten", lambda row: row["forgetting"].lost_bits, unit=LOST, form="{:+.1f}"),
+        Column("forgotten", lambda row: row["forgetting"].lost_bits, form="{:+.1f}",
+               unit=f"bits of a sequence, {INTERVAL}"),
         Column(SHARE.title, _retained, unit=SHARE.unit, form=SHARE.form, missing="none acquired"),
-        Column.of(HALF_LIFE, half_life),
-        Column("better form", explained, unit="explained"),
+        Column.of(HALF_LIFE, _half_life),
+        Column("better form", _explained, unit="explained"),
         Column("runs", lambda row: len(row["runs"])),
-    ]
-    return Table(rows=rows, columns=columns, is_tall=True)
+    ]  # fmt: skip
+    yield Table(rows=found.remembered, columns=columns, is_tall=True)
+    yield Text(FORGETTING_NOTE)
+
+
+def _half_life(row: Row) -> Value:
+    found, steps = row["forgetting"], row["forgetting"].half_life_steps
+    if steps is None:
+        return warning("none", found.reason)
+    below = f"{steps.span(HALF_LIFE.form)}, beyond the looks"
+    return warning(number(steps.value, HALF_LIFE.form), below) if found.is_beyond else steps
+
+
+def _explained(row: Row) -> Value:
+    parts = [f"{form} {share:.0%}" for form, share in row["forgetting"].explained.items()]
+    return row["forgetting"].form or "none", "; ".join(parts)
 
 
 def _retained(row: Row) -> float | None:
@@ -142,7 +114,7 @@ def _retained(row: Row) -> float | None:
     return retained.value / acquired.value if acquired.sign > 0 else None
 
 
-def _spacing_table(rows: Sequence[Row]) -> Table:
+def _spaced(found: Study) -> list[Block]:
     def bits(end: str) -> Callable[[Row], Value]:
         return lambda row: Cell(
             text=row[f"{end}_bits"].words("{:.1f}"), below=f"every {row[end]} steps", is_text=False
@@ -157,7 +129,7 @@ def _spacing_table(rows: Sequence[Row]) -> Table:
         Column("wide less close", "apart", unit=INTERVAL, form="{:+.1f}"),
         Column("finding", lambda row: SPACING[row["apart"].sign]),
     ]
-    return Table(rows=rows, columns=columns)
+    return [Table(rows=found.spaced, columns=columns), Text(SPACING_NOTE)]
 
 
 def _spacing_line(found: Study) -> Iterator[str]:
@@ -169,7 +141,9 @@ def _spacing_line(found: Study) -> Iterator[str]:
         )
 
 
-def _learnt_table(rows: Sequence[Row]) -> Table:
+def _when(found: Study, drawn: Mapping[str, Plot]) -> list[Block]:
+    if "learnt" not in drawn:
+        return [Text(UNDECIDED, is_warning=True)]
     columns = [
         *PLACE,
         Column("sequences", "name"),
@@ -179,7 +153,7 @@ def _learnt_table(rows: Sequence[Row]) -> Table:
                unit="steps since first shown, median", missing="none learnt"),
         Column("forgetting events", "forgetting_events", unit="mean of a sequence", form="{:.2f}"),
     ]  # fmt: skip
-    return Table(rows=rows, columns=columns, is_tall=True)
+    return [drawn["learnt"], Table(rows=found.learnt, columns=columns, is_tall=True)]
 
 
 RUN_COLUMNS: list[Column | str] = [
@@ -194,7 +168,7 @@ def _card(row: Row) -> Card:
     found = row["forgetting"]
     half_life = found.half_life_steps
     return Card(
-        title=f"{times_words(row['repeats'])}, {panel_of(row)}".capitalize(),
+        title=f"{row['name']}, {row['panel']}".capitalize(),
         meaning="steps until half of the bits are forgotten",
         value=number(half_life.value, HALF_LIFE.form) if half_life else "none",
         unit=HALF_LIFE.unit if half_life else "",
@@ -206,7 +180,7 @@ def _card(row: Row) -> Card:
 
 
 def _name(row: Row) -> str:
-    return f"{panel_of(row)}, {times_words(row['repeats'])}"
+    return f"{row['panel']}, {row['name']}"
 
 
 def _bits(row: Row) -> str:

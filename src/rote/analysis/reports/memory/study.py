@@ -1,10 +1,10 @@
 """Derive everything that the report on memory over time states, before anything is drawn.
 
 Rows are mappings, each for runs of one ``series`` (a size and its settings) and ``schedule`` (the
-window of insertion), which differ in their seed; ``runs`` are their ids.
+window of insertion), which differ in their seed; ``panel`` names both, ``runs`` are their ids.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,10 @@ from rote.analysis.estimate import Estimate, plural
 from rote.analysis.estimators import difference, mean_of_estimates, mean_over_seeds, rate
 from rote.analysis.fits.forgetting import Retention, forgetting
 from rote.analysis.quantities.learning import FEWEST_CONTROLS, with_the_end
-from rote.analysis.quantities.looks import Arrays, Followed, inserted_sequences, trained_sequences
+from rote.analysis.quantities.looks import Followed, inserted_sequences, trained_sequences
 from rote.analysis.quantities.settings import AXES, control_words, differing_settings
 from rote.analysis.results import Results
-
-Row = dict[str, Any]
+from rote.analysis.table import Row
 
 INSERTION = "control.insertion."
 WINDOW = [f"{INSERTION}{name}" for name in ("every_steps", "from_step", "to_step")]
@@ -28,7 +27,7 @@ NOT_INSERTED = "nothing inserted"
 EVERY_EPOCH, INSERTED = "shown in every epoch", "inserted"
 CONTROLS = {INSERTED: "never inserted", EVERY_EPOCH: "held out"}
 FEW_CONTROLS = f"fewer than {FEWEST_CONTROLS} of its sequences are never shown: learnt is undecided"
-Reader = Callable[[Arrays, Arrays, Mapping[str, Any]], Followed]
+READERS = {EVERY_EPOCH: trained_sequences, INSERTED: inserted_sequences}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,26 +47,15 @@ def study(results: Results) -> Study:
     if results.table.is_empty():
         raise ValueError("no finished run to report on")
     table = _with_series(results.table)
-    inserted: dict[str, Followed] = {}
-    trained: dict[str, Followed] = {}
+    followed: dict[str, dict[str, Followed]] = {name: {} for name in READERS}
     left_out: dict[str, str] = {}
     for run in table.iter_rows(named=True):
-        run_id = run["run_id"]
-        try:
-            looks, arrays = results.folders[run_id].looks(), results.folders[run_id].arrays()
-        except (ValueError, FileNotFoundError) as error:
-            left_out[run_id] = str(error)
-            continue
-        readers: list[tuple[dict[str, Followed], Reader]] = [(trained, trained_sequences)]
-        if run["schedule"] != NOT_INSERTED:
-            readers.append((inserted, inserted_sequences))
-        for found, reader in readers:
-            try:
-                found[run_id] = reader(looks, arrays, run)
-                if found[run_id].learning is None:
-                    left_out[run_id] = FEW_CONTROLS
-            except (ValueError, IndexError) as error:
-                left_out[run_id] = str(error)
+        found, reasons = _follow(results, run)
+        for name, of_run in found.items():
+            followed[name][run["run_id"]] = of_run
+        if reasons:
+            left_out[run["run_id"]] = "; ".join(dict.fromkeys(reasons))
+    inserted, trained = followed[INSERTED], followed[EVERY_EPOCH]
     runs = table.filter(pl.col("run_id").is_in([*inserted, *trained]))
     if runs.is_empty():
         reason = next(iter(left_out.values()))
@@ -81,6 +69,27 @@ def study(results: Results) -> Study:
         learnt=[row for part in places for row in _learnt(part, inserted, trained)],
         late=[row for part in places for row in _late(part, inserted, trained)],
     )
+
+
+def _follow(results: Results, run: Row) -> tuple[dict[str, Followed], list[str]]:
+    """Return the sequences that were followed in one run, and why others are left out."""
+    folder = results.folders[run["run_id"]]
+    found: dict[str, Followed] = {}
+    reasons: list[str] = []
+    try:
+        looks, arrays = folder.looks(), folder.arrays()
+    except (ValueError, FileNotFoundError) as error:
+        return {}, [str(error)]
+    for name, reader in READERS.items():
+        if name == INSERTED and run["schedule"] == NOT_INSERTED:
+            continue
+        try:
+            found[name] = reader(looks, arrays, run)
+        except (ValueError, IndexError) as error:
+            reasons.append(str(error))
+        else:
+            reasons += [] if found[name].learning else [FEW_CONTROLS]
+    return found, reasons
 
 
 def _with_series(table: pl.DataFrame) -> pl.DataFrame:
@@ -104,13 +113,11 @@ def _with_series(table: pl.DataFrame) -> pl.DataFrame:
 
 def _with_bits(runs: pl.DataFrame, inserted: Mapping[str, Followed]) -> pl.DataFrame:
     """Add means over the inserted sequences of each run, null if it has none."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for run_id, followed in inserted.items():
-        parts = [
-            part for times in np.unique(followed.times_N) if (part := followed.retention(times))
-        ]
-        ends_N2 = np.concatenate([part.ends_N2 for part in parts] or [np.full((1, 2), np.nan)])
-        rows.append((run_id, *map(float, ends_N2.mean(axis=0))))
+        parts = [followed.retention(times) for times in _repeats([followed])]
+        if ends := [part.ends_N2 for part in parts if part]:
+            rows.append((run_id, *np.concatenate(ends).mean(axis=0).tolist()))
     schema = {"run_id": pl.String, "acquired_bits": pl.Float64, "retained_bits": pl.Float64}
     bits = pl.DataFrame(rows, schema=schema, orient="row").with_columns(
         retained_share=pl.col("retained_bits") / pl.col("acquired_bits")
@@ -121,7 +128,9 @@ def _with_bits(runs: pl.DataFrame, inserted: Mapping[str, Followed]) -> pl.DataF
 def _place(part: pl.DataFrame, of: Mapping[str, Followed]) -> tuple[Row, list[Followed]]:
     """Return the place of these runs, and what was followed in those that have any."""
     run_ids = [run_id for run_id in part["run_id"] if run_id in of]
-    place = {"series": part["series"][0], "schedule": part["schedule"][0], "runs": run_ids}
+    series, schedule = part.select("series", "schedule").row(0)
+    panel = series if schedule == NOT_INSERTED else f"{series}, {schedule}"
+    place = {"series": series, "schedule": schedule, "panel": panel, "runs": run_ids}
     return place, [of[run_id] for run_id in run_ids]
 
 
@@ -130,18 +139,18 @@ def _remembered(part: pl.DataFrame, inserted: Mapping[str, Followed]) -> Iterato
     for times in _repeats(runs):
         found = [kept for run in runs if (kept := run.retention(times))]
         if found:
-            curve = list(_curve(found))
-            yield {**place, "repeats": times, "forgetting": forgetting(found), "curve": curve}
+            curve = [
+                {"age": each["age"].mean(), "bits": mean_over_seeds(each["bits"].to_numpy())}
+                for each in _common(found).partition_by("bin", maintain_order=True)
+            ]
+            yield {
+                **place, "name": times_words(times), "repeats": times,
+                "forgetting": forgetting(found), "curve": curve,
+            }  # fmt: skip
 
 
 def _repeats(runs: Sequence[Followed]) -> list[int]:
     return sorted({int(times) for run in runs for times in run.times_N})
-
-
-def _curve(runs: Sequence[Retention]) -> Iterator[Row]:
-    """Yield means over runs in the bins of age that all runs have."""
-    for part in _common(runs).partition_by("bin", maintain_order=True):
-        yield {"age": part["age"].mean(), "bits": mean_over_seeds(part["bits"].to_numpy())}
 
 
 def _common(runs: Sequence[Retention]) -> pl.DataFrame:
@@ -193,23 +202,21 @@ def times_words(number: int) -> str:
 
 
 def _learning(runs: Sequence[Followed], times: int) -> Row:
-    """Pool sequences over runs: each has its own."""
-    parts = [(run, run.times_N == times) for run in runs if run.learning]
+    """Pool sequences over runs, which have a `Learning`: each has its own."""
+    parts = [(run, run.learning, run.times_N == times) for run in runs if run.learning]
 
     def joined(name: str) -> Any:
-        return np.concatenate([getattr(run.learning, name)[own_N] for run, own_N in parts])
+        return np.concatenate([getattr(learnt, name)[own_N] for _, learnt, own_N in parts])
 
     ever_N, first_N = joined("ever_learnt_N"), joined("first_step_N")
-    shown_N = np.concatenate([run.first_shown_N[own_N] for run, own_N in parts])
-    steps = sorted(set.intersection(*(set(run.steps_T.tolist()) for run, _ in parts)))
+    shown_N = np.concatenate([run.first_shown_N[own_N] for run, _, own_N in parts])
     share = []
-    for step in steps:
-        learnt = [
-            run.learning.learnt_TN[run.steps_T == step][:, own_N]  # type: ignore[union-attr]
-            for run, own_N in parts
-        ]
-        right = int(sum(each.sum() for each in learnt))
-        share.append({"step": step, "share": rate(right, sum(each.size for each in learnt))})
+    for step in sorted(set.intersection(*(set(run.steps_T.tolist()) for run in runs))):
+        learnt = np.concatenate(
+            [learnt.learnt_TN[run.steps_T == step][:, own_N] for run, learnt, own_N in parts],
+            axis=1,
+        )
+        share.append({"step": step, "share": rate(int(learnt.sum()), learnt.size)})
     return {
         "ever": rate(int(ever_N.sum()), len(ever_N)),
         "at_end": rate(int(joined("learnt_at_end_N").sum()), len(ever_N)),
@@ -228,22 +235,20 @@ def _late(
     ):  # fmt: skip
         place, runs = _place(part, of)
         for label, bits in ((name, "bits_TN"), (CONTROLS[name], "control_bits_TC")):
-            for step, rhos in sorted(_with_the_end(runs, bits, start).items()):
+            found: dict[int, list[Estimate]] = {}
+            for step, rho in (pair for run in runs for pair in _with_the_end(run, bits, start)):
+                found.setdefault(step, []).append(rho)
+            for step, rhos in sorted(found.items()):
                 if len(rhos) == len(runs):
                     yield {**place, "name": label, "step": step, "rho": mean_of_estimates(rhos)}
 
 
-def _with_the_end(runs: Sequence[Followed], bits: str, start: str) -> dict[int, list[Estimate]]:
-    """Return the correlations of each run that has any, by step."""
-    found: dict[int, list[Estimate]] = {}
-    for run in runs:
-        is_after_T = run.steps_T >= getattr(run, start).max()
-        if not is_after_T.any():
-            continue
-        table_TN = getattr(run, bits)[is_after_T]
-        groups_N = run.times_N if bits == "bits_TN" else np.zeros(table_TN.shape[1])
-        rhos = with_the_end(table_TN, groups_N)[:-1]
-        for step, rho in zip(run.steps_T[is_after_T][:-1], rhos, strict=True):
-            if rho is not None:
-                found.setdefault(int(step), []).append(rho)
-    return found
+def _with_the_end(run: Followed, bits: str, start: str) -> Iterator[tuple[int, Estimate]]:
+    """Yield a run's correlations, where there are any, each with its step."""
+    is_after_T = run.steps_T >= getattr(run, start).max()
+    table_TN = getattr(run, bits)[is_after_T]
+    groups_N = run.times_N if bits == "bits_TN" else np.zeros(table_TN.shape[1])
+    rhos = with_the_end(table_TN, groups_N)[:-1] if is_after_T.any() else []
+    for step, rho in zip(run.steps_T[is_after_T][:-1], rhos, strict=True):
+        if rho is not None:
+            yield int(step), rho

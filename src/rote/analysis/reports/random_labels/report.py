@@ -9,23 +9,22 @@ from typing import Any
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate, between, extent, plural
-from rote.analysis.figures import GREY
+from rote.analysis.estimate import Estimate, between, extent, models_words, plural, seeds_words
+from rote.analysis.figures import DOTTED
 from rote.analysis.marks import Layer, runs_and_means
 from rote.analysis.metrics import METRICS
 from rote.analysis.page import Card, Content, Section, Text
 from rote.analysis.plot import Axis, Plot, tidy
-from rote.analysis.reports.random_labels.study import FIT_SHARE, SPLITS, Row, study
+from rote.analysis.reports.random_labels.study import FIT_SHARE, SPLITS, study
 from rote.analysis.results import Results
 from rote.analysis.runs_table import NOTE
-from rote.analysis.table import Column, Table
+from rote.analysis.table import INTERVAL, Column, Row, Table
 
 FITTED_SHARE = 0.95  # share of training labels right: above, random ones count as fitted
 STEPS, RANDOM = METRICS["steps_to_fit"], METRICS["unruled"]
 BITS, ENTROPY = METRICS["memorised_bits"], METRICS["label_entropy_bits"]
 ASIDE = 0.012  # distance between series of one share of random labels
 SHARE = Axis(label=RANDOM.label, form="share", low=-0.06, high=1.06)
-DOTTED = {"color": GREY, "linestyle": ":", "linewidth": 1}
 SOURCE = "Zhang et al. 2016, arXiv 1611.03530"
 # Network; training and test labels right, per cent.
 PUBLISHED_FITS = (
@@ -62,10 +61,9 @@ def make(results: Results) -> Content:
     most = {each["series"]: each for each in rows}  # rows rise by share: the last is the largest
     return Content(
         headlines=(*map(_line, most.values()), f"{verdict(noise)}."),
-        setting=f"{extent(runs['task.num_sequences'])} sequences of {runs['task.input_length'][0]} "
-        f"tokens, {runs['task.num_classes'][0]} classes; models of {extent(runs['parameters'])} "
-        f"parameters; {extent(runs['training.steps'])} optimiser steps; "
-        f"{plural(runs['seed'].n_unique(), 'seed')}.",
+        setting=f"{extent(runs['task.num_sequences'])} sequences of "
+        f"{extent(runs['task.input_length'])} tokens, {extent(runs['task.num_classes'])} classes; "
+        f"{models_words(runs)}; {seeds_words(runs)}.",
         cards=tuple(map(_card, noise)),
         lead=_fit(runs, rows, noise),
         sections=(
@@ -99,14 +97,13 @@ def _shares(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Pl
         for each in rows
         for split, label in SPLITS.items()
     ]
-    right = {
-        label: pl.col(f"{split}_right") / pl.col(f"{split}_tried")
-        for split, label in SPLITS.items()
-    }
     single = pl.concat(
-        runs.select("series", "unruled", labels=pl.lit(label), right=share)
-        for label, share in right.items()
-    )
+        runs.select(
+            "series", "unruled", labels=pl.lit(label),
+            right=pl.col(f"{split}_right") / pl.col(f"{split}_tried"),
+        )
+        for split, label in SPLITS.items()
+    )  # fmt: skip
     guesses = pl.DataFrame({"right": sorted({each["guess"] for each in rows})})
     axes: dict[str, Any] = {"x": "unruled", "y": "right", "hue": "series", "style": "labels"}
     return Plot(
@@ -135,19 +132,19 @@ def _bits(runs: pl.DataFrame, rows: Sequence[Row], noise: Sequence[Row]) -> Plot
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    interval, share = "95 % interval", "{:.1%}"
-    mean = f"geometric mean, {interval}"
+    share = "{:.1%}"
     columns = [
         Column("series", "series"),
         Column("random labels", "unruled", form="{:.0%}"),
-        Column(STEPS.title, STEPS.name, unit=mean, form=STEPS.form, missing="none fitted"),
+        Column(STEPS.title, STEPS.name, form=STEPS.form, missing="none fitted",
+               unit=f"geometric mean, {INTERVAL}"),
         Column("seeds that fitted", lambda row: (row["num_fitted"], str(row["num_runs"])),
                unit="of all"),
-        Column("times true labels'", "slowdown", unit=interval, form="{:.2f}", missing="not known"),
-        Column("train", "train", unit=interval, form=share),
-        Column("held-out", "heldout", unit=interval, form=share),
-        Column("random labels right", "drawn", unit=interval, form=share, missing="none"),
-        Column("bits memorised", BITS.name, unit=interval, form=BITS.form),
+        Column("times true labels'", "slowdown", unit=INTERVAL, form="{:.2f}", missing="not known"),
+        Column("train", "train", unit=INTERVAL, form=share),
+        Column("held-out", "heldout", unit=INTERVAL, form=share),
+        Column("random labels right", "drawn", unit=INTERVAL, form=share, missing="none"),
+        Column("bits memorised", BITS.name, unit=INTERVAL, form=BITS.form),
         Column("of entropy", lambda row: (row["stored"], f"{row[ENTROPY.name]:,.0f}"),
                unit="bits", form="{:.0%}", missing="none"),
     ]  # fmt: skip
@@ -156,14 +153,14 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _published(noise: Sequence[Row]) -> Table:
     """List published networks, then ours for which all labels are random."""
-    names = ("network", "train", "heldout")
     rows: list[Row] = [
-        dict(zip(names, (network, f"{train:g} %", f"{test:g} %"), strict=True))
+        {"network": network, "train": f"{train:g} %", "heldout": f"{test:g} %"}
         for network, train, test in PUBLISHED_FITS
     ]
     rows += [each | {"network": f"ours: {each['series']}"} for each in noise]
-    titles = zip(("network", "train", "held-out"), names, strict=True)
-    return Table(columns=[Column(*pair, form="{:.1%}") for pair in titles], rows=rows)
+    titles = {"network": "network", "train": "train", "heldout": "held-out"}
+    columns = [Column(title, name, form="{:.1%}") for name, title in titles.items()]
+    return Table(columns=columns, rows=rows)
 
 
 def _numbers(row: Row) -> dict[str, Any]:

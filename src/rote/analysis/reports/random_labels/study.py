@@ -1,15 +1,16 @@
 """Derive steps to fit, right answers and memorised bits by share of random labels."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from rote.analysis.derived import shape
 from rote.analysis.estimate import OverSplits, setting_words
 from rote.analysis.estimators import AnswersOfSplits, geometric_mean, mean_over_seeds, rate, share
 from rote.analysis.quantities.settings import with_setting
 from rote.analysis.results import Curve, Results
+from rote.analysis.table import Row
 from rote.core.units import bits_from_nats
 
 TASK = "rote.tasks.random_labels.RandomLabels"
@@ -17,7 +18,6 @@ FIT_SHARE = 0.1  # share of a guess's cost, log2 C: below this loss, labels coun
 KEYS = ["inputs", "size", "parameters", "setting"]  # of a series: its runs differ in their seed
 INPUTS = {"patterns": "patterned"}  # others keep the name of their setting
 SPLITS = {"train": "training labels", "heldout": "held-out labels"}
-Row = dict[str, Any]
 
 
 def study(results: Results) -> tuple[pl.DataFrame, list[Row]]:
@@ -75,7 +75,7 @@ def _with_labels(runs: pl.DataFrame, curves: Mapping[str, Curve]) -> pl.DataFram
     }
     return runs.with_columns(
         inputs=pl.col("task.inputs"),
-        size=pl.format("{}x{}", "size.num_layers", "size.width"),
+        size=shape(),
         unruled=pl.when(is_noise).then(1.0).otherwise(pl.col("task.random_fraction").cast(float)),
         steps_to_fit=pl.Series(steps, dtype=pl.Int64),
         label_entropy_bits=entropy,

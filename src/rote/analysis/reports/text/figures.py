@@ -74,10 +74,11 @@ def extraction(found: Study) -> Plot:
 def covariates(found: Study) -> Plot:
     """Plot the rank correlation of every covariate with mem_U."""
     names, number = wording.COVARIATE_NAMES, len(found.remembered)
+    num_series = len({each.series for each in found.remembered})  # of which the first are fullest
     rows = [
         {
             "place": place + 0.6 * (index / max(1, number - 1) - 0.5), "series": each.series,
-            "rho": each.correlations[name], "has_most_data": index >= len(found.series),
+            "rho": each.correlations[name], "has_most_data": index >= num_series,
         }
         for index, each in enumerate(found.remembered)
         for place, name in enumerate(names)

@@ -8,6 +8,7 @@ from rote.analysis.estimators import paired_difference
 from rote.analysis.quantities.generations import NUM_SAMPLES
 from rote.analysis.reports.double_descent import number
 from rote.analysis.reports.text.study import SIZE, Study
+from rote.analysis.table import Row
 
 
 def numbers(found: Study) -> dict[str, Any]:
@@ -64,44 +65,39 @@ def numbers(found: Study) -> dict[str, Any]:
 def _after_the_peak(found: Study) -> dict[str, Any]:
     """Return how far mem_U falls from its largest mean over seeds to the largest N, by seed."""
     made: dict[str, Any] = {}
-    for kind in found.references:
-        pairs = found.pairs.filter(pl.col("kind") == kind)
-        for series in found.series:
-            part = pairs.filter(pl.col("series") == series)
-            means = part.group_by(SIZE, maintain_order=True).agg(pl.col("max_code_bits").mean())
-            if means.height < 2:
-                continue
-            rising = means.sort("max_code_bits", maintain_order=True)
-            peak, largest = rising[SIZE][-1], means[SIZE].max()
-            ends = [part.filter(pl.col(SIZE) == size) for size in (peak, largest)]
-            both = ends[0].join(ends[1], on="seed", suffix="_largest")
-            name = f"mem_U after its peak, {series} against {kind}"
-            if peak == largest:
-                made[name] = {"difference": None, "reason": "it is largest at the largest N"}
-            elif both.height:
-                fall = both["max_code_bits_largest"] - both["max_code_bits"]
-                estimate = paired_difference(fall.to_numpy())
-                made[name] = {
-                    "difference": estimate.value, "interval": estimate.interval,
-                    "peak_sequences": peak, "largest_sequences": largest,
-                    "runs": [*both["run_id"], *both["run_id_largest"]],
-                }  # fmt: skip
+    for (kind, series), part in found.pairs.group_by("kind", "series", maintain_order=True):
+        means = part.group_by(SIZE, maintain_order=True).agg(pl.col("max_code_bits").mean())
+        if means.height < 2:
+            continue
+        rising = means.sort("max_code_bits", maintain_order=True)
+        peak, largest = rising[SIZE][-1], means[SIZE].max()
+        ends = [part.filter(pl.col(SIZE) == size) for size in (peak, largest)]
+        both = ends[0].join(ends[1], on="seed", suffix="_largest")
+        name = f"mem_U after its peak, {series} against {kind}"
+        if peak == largest:
+            made[name] = {"difference": None, "reason": "it is largest at the largest N"}
+        elif both.height:
+            fall = both["max_code_bits_largest"] - both["max_code_bits"]
+            estimate = paired_difference(fall.to_numpy())
+            made[name] = {
+                "difference": estimate.value, "interval": estimate.interval,
+                "peak_sequences": peak, "largest_sequences": largest,
+                "runs": [*both["run_id"], *both["run_id_largest"]],
+            }  # fmt: skip
     return made
 
 
 def _extraction_at_the_ends(found: Study) -> dict[str, Any]:
     """Return the rates of the smallest and the largest N of each series and prefix."""
     made: dict[str, Any] = {}
-    for series, prefix in dict.fromkeys((row["series"], row["prefix"]) for row in found.extracted):
-        rows = [
-            row for row in found.extracted if (row["series"], row["prefix"]) == (series, prefix)
-        ]
-        for end, choose in (("smallest", min), ("largest", max)):
-            row = choose(rows, key=lambda each: each[SIZE])
-            runs = found.targets.filter(pl.col("series") == series, pl.col(SIZE) == row[SIZE])
+    by_prefix: dict[tuple[str, int], list[Row]] = {}
+    for row in found.extracted:
+        by_prefix.setdefault((row["series"], row["prefix"]), []).append(row)
+    for (series, prefix), rows in by_prefix.items():
+        for end, row in (("smallest", rows[0]), ("largest", rows[-1])):
             made[f"extraction at the {end} N, {series}, prefix {prefix}"] = {
                 "train": row["train"].value, "heldout": row["heldout"].value,
                 "difference": row["excess"].value, "interval": row["excess"].interval,
-                "sequences": row[SIZE], "runs": list(runs["run_id"]),
+                "sequences": row[SIZE], "runs": row["run_ids"],
             }  # fmt: skip
     return made

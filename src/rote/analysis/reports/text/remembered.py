@@ -1,18 +1,19 @@
 """Describe what a run remembers: its samples ordered by mem_U, their text, and covariates."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate
 from rote.analysis.estimators import rank_correlation
 from rote.analysis.quantities.references import Pairing
 from rote.analysis.quantities.unintended import Unintended, covariates_of, term_frequencies
 from rote.analysis.results import Corpus, Results
+from rote.analysis.table import Row
+from rote.core.arrays import Arrays, Floats, Ints
 
 SHOWN_CHARACTERS = 160  # longest text shown of a sample
 NUM_EXTREMES = 12  # samples listed at each end
@@ -24,7 +25,6 @@ SHOWN = (
 )  # fmt: skip
 WINDOWS_AT_ONCE = 20_000  # while words are counted
 SEED = 0
-Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Remembered:
     run_id: str
     reference: str  # "oracle" or "same_size"
     reference_id: str
-    most: list[dict[str, Any]]  # samples, descending mem_U
-    least: list[dict[str, Any]]  # ascending reference bits minus target bits
-    covariates: Mapping[str, NDArray[np.float64]]
-    mem_u_bits: NDArray[np.float64]
+    most: list[Row]  # samples, descending mem_U
+    least: list[Row]  # ascending reference bits minus target bits
+    covariates: Mapping[str, Floats]
+    mem_u_bits: Floats
     correlations: Mapping[str, Estimate | None]
 
 
@@ -49,15 +49,13 @@ def name_of(run: Mapping[str, Any]) -> str:
 
 
 def remembered(
-    results: Results, pairing: Pairing, runs: Sequence[dict[str, Any]]
-) -> tuple[Remembered, ...]:
-    """Describe runs of one corpus, each under its oracle, or else the same size.
+    results: Results, pairing: Pairing, corpus: Corpus, runs: Iterable[Row]
+) -> Iterator[Remembered]:
+    """Describe runs on the corpus, each under its oracle, or else the same size.
 
     Words and tokens are counted in all of the train pool that the reference scored.
     """
-    corpus = results.open_corpus(runs[0]["task.corpus"])
     collections: dict[str, dict[str, Any]] = {}
-    found = []
     for run in runs:
         reference = "oracle" if run["oracle.run_id"] else "same_size"
         reference_id = run[f"{reference}.run_id"]
@@ -72,34 +70,31 @@ def remembered(
         bits = paired.max_code_bits[chosen]
         arrays = results.folders[run["run_id"]].arrays()
         is_enough = len(bits) >= FEWEST_CORRELATED
-        found.append(
-            Remembered(
-                series=run["series"],
-                name=name_of(run),
-                run_id=run["run_id"],
-                reference=reference,
-                reference_id=reference_id,
-                most=_samples(corpus, paired, order[:NUM_EXTREMES], arrays),
-                least=_samples(corpus, paired, order[::-1][:NUM_EXTREMES], arrays),
-                covariates=made,
-                mem_u_bits=bits,
-                correlations={
-                    name: rank_correlation(each, bits) if is_enough else None
-                    for name, each in made.items()
-                },
-            )
+        yield Remembered(
+            series=run["series"],
+            name=name_of(run),
+            run_id=run["run_id"],
+            reference=reference,
+            reference_id=reference_id,
+            most=_samples(corpus, paired, order[:NUM_EXTREMES], arrays),
+            least=_samples(corpus, paired, order[::-1][:NUM_EXTREMES], arrays),
+            covariates=made,
+            mem_u_bits=bits,
+            correlations={
+                name: rank_correlation(each, bits) if is_enough else None
+                for name, each in made.items()
+            },
         )
-    return tuple(found)
 
 
-def _chosen(memorised: NDArray[np.int64]) -> NDArray[np.int64]:
+def _chosen(memorised: Ints) -> Ints:
     if len(memorised) <= MAX_CORRELATED:
         return memorised
     drawn = np.random.default_rng(SEED).choice(memorised, MAX_CORRELATED, replace=False)
     return np.sort(drawn)
 
 
-def _counted(corpus: Corpus, sample_ids: NDArray[np.int64]) -> dict[str, Any]:
+def _counted(corpus: Corpus, sample_ids: Ints) -> dict[str, Any]:
     """Return the counts of a collection of texts for `covariates_of`."""
     frequencies: Counter[str] = Counter()
     token_counts_V = np.zeros(corpus.vocab_size, dtype=np.int64)
@@ -112,9 +107,7 @@ def _counted(corpus: Corpus, sample_ids: NDArray[np.int64]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _samples(
-    corpus: Corpus, paired: Unintended, indices: NDArray[np.int64], arrays: Arrays
-) -> list[dict[str, Any]]:
+def _samples(corpus: Corpus, paired: Unintended, indices: Ints, arrays: Arrays) -> list[Row]:
     ids = paired.sample_ids[indices]
     columns = {name: getattr(paired, name) for name in SHOWN}
     return [

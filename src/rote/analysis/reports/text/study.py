@@ -1,13 +1,11 @@
 """Derive the quantities of the report on text, before anything is drawn."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from rote.analysis.estimate import Rate
 from rote.analysis.estimators import pooled, rate
@@ -24,6 +22,8 @@ from rote.analysis.quantities.unintended import mean_max_code, pair
 from rote.analysis.reports.double_descent import Descent, descents
 from rote.analysis.reports.text.remembered import Remembered, name_of, remembered
 from rote.analysis.results import Results
+from rote.analysis.table import Row
+from rote.core.arrays import Arrays
 
 EXTRACTED = re.compile(r"extraction\.train_extracted_(\d+)")
 EXPECTED = re.compile(r"discoverable\.\w+_expected_\w+")
@@ -33,8 +33,6 @@ SIZE = "task.num_sequences"
 OF_RUN = ("run_id", "series", SIZE, "seed", "parameters", "training.converged", "capacity_bits")
 FEWEST_OUTSIDE = 20  # samples unseen by a reference, for a mean over them
 SPLITS = {"train": "train", "heldout": "held-out"}
-Row = dict[str, Any]
-Arrays = Mapping[str, NDArray[Any]]
 REFERENCE_NAMES = {"same_size": "same size, all data", "oracle": "oracle"}
 
 
@@ -89,7 +87,7 @@ def study(results: Results) -> Study:
     pairing = Pairing(results, runs)
     fullest = _focus(targets, most_bits)
     largest = _focus(targets.filter(most_bits.is_not_null()), pl.col(SIZE))
-    both = {run["run_id"]: run for run in (*fullest, *largest)}
+    both = {run["run_id"]: run for run in (*fullest, *largest)}.values()
     corpus = results.open_corpus(text["task.corpus"][0])
     return Study(
         runs=runs,
@@ -99,7 +97,7 @@ def study(results: Results) -> Study:
         extracted=list(_extracted(targets)),
         discoverable=list(_discoverable(results, runs)),
         drawn=list(_drawn(results, runs)),
-        remembered=remembered(results, pairing, list(both.values())),
+        remembered=tuple(remembered(results, pairing, corpus, both)),
         duplicates=rate(corpus.num_duplicates, corpus.num_duplicates + corpus.num_windows),
         qualities=sorted(_qualities(pairing, fullest), key=lambda each: each["loss"]),
     )
@@ -144,16 +142,19 @@ def _pairs(targets: pl.DataFrame) -> pl.DataFrame:
 
 
 def _extracted(targets: pl.DataFrame) -> Iterable[Row]:
+    """Yield rates by series, data size and prefix, smallest first; runs may lack a prefix."""
     prefixes = sorted(int(found[1]) for name in targets.columns if (found := EXTRACTED.match(name)))
-    tried = targets.drop_nulls("extraction.train_tried") if prefixes else targets.clear()
-    for point in tried.partition_by("series", SIZE, maintain_order=True):
+    for point in targets.partition_by("series", SIZE, maintain_order=True):
         for prefix in prefixes:
-            train, heldout = (_rates(point, split, prefix) for split in ("train", "heldout"))
+            runs = point.drop_nulls(f"extraction.train_extracted_{prefix}")
+            if runs.is_empty():
+                continue
+            train, heldout = (_rates(runs, split, prefix) for split in ("train", "heldout"))
             both = Extraction(train=pooled(train), heldout=pooled(heldout, same_things=True))
             yield {
-                **point.select("series", SIZE).row(0, named=True), "prefix": prefix,
+                **runs.select("series", SIZE).row(0, named=True), "prefix": prefix,
                 "train": both.train, "heldout": both.heldout, "excess": both.excess,
-                "explained": both.explained_by_heldout,
+                "explained": both.explained_by_heldout, "run_ids": runs["run_id"].to_list(),
                 "runs": {"train": train, "heldout": heldout},
             }  # fmt: skip
 
@@ -208,6 +209,8 @@ def _qualities(pairing: Pairing, focus: Sequence[Row]) -> Iterable[Row]:
         scored = pairing.scored(reference["run_id"])
         unseen = scored.sample_ids[scored.occurrences == 0]
         for target, trained in targets:
+            if trained.origin != scored.origin:  # ids of another split name other texts
+                continue
             if np.isin(trained.sample_ids, unseen).sum() < FEWEST_OUTSIDE:
                 continue
             paired = pair(trained, scored)

@@ -2,11 +2,12 @@
 
 import polars as pl
 
-from rote.analysis.estimate import Estimate, between, extent, plural
+from rote.analysis.estimate import Estimate, between, extent, models_words, plural, seeds_words
 from rote.analysis.estimators import difference
 from rote.analysis.quantities.convergence import converged
 from rote.analysis.quantities.generations import PROBABILITY
-from rote.analysis.reports.text.study import SIZE, Row, Study
+from rote.analysis.reports.text.study import SIZE, Study
+from rote.analysis.table import Row
 
 COVARIATE_NAMES = {
     "tf_idf": "TF-IDF",
@@ -20,7 +21,6 @@ COVARIATE_NAMES = {
 }
 SHORT_NAMES = {"same_size": "same size on all data", "oracle": "oracle"}
 NOT_ABOVE = "no more than held-out text gives"
-NO_SUM_EXCEEDS = "No sum of mem_U exceeds"
 CONTROL_NOTE = (
     "The held-out control is mem_U of windows that neither model was trained on: it is what a "
     "difference in skill alone looks like, and no memorisation. A sample counts once however "
@@ -151,9 +151,12 @@ def correlation_words(correlation: Estimate | None) -> str:
 def check(found: Study) -> str:
     """State whether sums stay below capacity."""
     beyond = found.pairs.filter(pl.col("of_capacity") > 1)["run_id"].n_unique()
-    alpha, source = found.targets["alpha"][0], found.targets["alpha_source"][0]
-    verdict = f"Sums of mem_U of {plural(beyond, 'run')} exceed" if beyond else NO_SUM_EXCEEDS
-    return f"{verdict} capacity at {alpha:.2f} bits per parameter ({source})"
+    scales = found.targets.select("alpha", "alpha_source").unique(maintain_order=True)
+    at = "; ".join(f"{alpha:.2f} bits per parameter ({source})" for alpha, source in scales.rows())
+    verdict = (
+        f"Sums of mem_U of {plural(beyond, 'run')} exceed" if beyond else "No sum of mem_U exceeds"
+    )
+    return f"{verdict} capacity at {at}"
 
 
 def unintended(found: Study) -> str:
@@ -222,7 +225,5 @@ def setting(found: Study) -> str:
     return (
         f"{extent(targets['task.num_sequences'])} windows of {runs['task.length'][0]} tokens of "
         f"text ({found.duplicates.value:.1%} of all equalled earlier ones and were removed); "
-        f"models of {extent(runs['parameters'])} parameters; "
-        f"{extent(runs['training.steps'])} optimiser steps; "
-        f"{plural(targets['seed'].n_unique(), 'seed')}."
+        f"{models_words(runs)}; {seeds_words(targets)}."
     )
