@@ -71,13 +71,6 @@ class FittedReading:
         return float(ratios.min()), float(ratios.max())
 
     @property
-    def check(self) -> Check | None:
-        """The check of the law, for a model of the median size."""
-        if isinstance(self.law, NoFit):
-            return None
-        return check(self.law.curve, float(np.median(self.runs["size"])))
-
-    @property
     def forecasts(self) -> list[Forecast]:
         """Predictions at the published models and data sets, in their order."""
         return [self._forecast(observed, f1) for observed, f1 in beside_observed(self.published)]
@@ -133,13 +126,12 @@ def line(fitted: FittedReading) -> str:
     law = fitted.law
     if isinstance(law, NoFit):
         return f"Membership law in {fitted.name}: none, {law.reason}"
-    assert fitted.check is not None
     constants = ", ".join(f"{name} {constant(law, name)}" for name in CONSTANTS)
     theirs = ", ".join(f"{getattr(fitted.published, name):#.3g}" for name in CONSTANTS)
     bounds = "".join(f"; {each}{BOUND}" for each in law.at_bounds)
     return (
         f"Membership law in {fitted.name}: {constants} (published {theirs}){bounds}; "
-        f"{short_line(fitted)}; F1 tends to {fitted.check.limit:.3f}. F1 is at equal errors here; "
+        f"{short_line(fitted)}; F1 tends to {law.curve.limit:.3f}. F1 is at equal errors here; "
         "how the published threshold was chosen is not stated"
     )
 
@@ -186,14 +178,14 @@ def title(laws: Sequence[FittedReading]) -> str:
 
 
 def check_line(fitted: FittedReading) -> str:
-    """State how the law behaves numerically as the data grow."""
-    assert fitted.check is not None
-    check = fitted.check
-    way = "never rises" if check.never_rises else "rises"
-    verdict = "as it must" if check.holds else "this is no membership law"
+    """State how the law of a model of the median size behaves numerically as the data grow."""
+    assert isinstance(fitted.law, MembershipLaw)
+    found = check(fitted.law.curve, float(np.median(fitted.runs["size"])))
+    way = "never rises" if found.never_rises else "rises"
+    verdict = "as it must" if found.holds else "this is no membership law"
     return (
-        f"In {fitted.name}: as |D| grows F1 tends to {check.limit:.4f} (at 1e18 samples it is "
-        f"{check.at_endless:.4f}) and {way} on the way: {verdict}."
+        f"In {fitted.name}: as |D| grows F1 tends to {found.limit:.4f} (at 1e18 samples it is "
+        f"{found.at_endless:.4f}) and {way} on the way: {verdict}."
     )
 
 
