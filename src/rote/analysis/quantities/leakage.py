@@ -74,10 +74,7 @@ CANARIES = {
 WINDOWS = {
     "run_id": pl.String,
     "prefix": pl.Int64,  # tokens
-    "train": pl.Int64,
-    "train_tried": pl.Int64,
-    "heldout": pl.Int64,
-    "heldout_tried": pl.Int64,
+    **dict.fromkeys(("train", "train_tried", "heldout", "heldout_tried"), pl.Int64),
 }
 
 

@@ -24,21 +24,6 @@ CONSTANTS = ("height", "slope", "offset")
 BOUND = " is at the bound of the fit"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """A numerical check over 1 to `ENDLESS` samples."""
-
-    limit: float  # the limit of the formula
-    at_endless: float
-    never_rises: bool
-
-    @property
-    def holds(self) -> bool:
-        """Whether F1 falls to one half, within `NEAR_HALF`, and never rises on the way."""
-        near = abs(self.limit - 0.5) <= NEAR_HALF + 1e-9
-        return near and self.never_rises and abs(self.at_endless - self.limit) < 1e-6
-
-
 @dataclass(frozen=True)
 class Forecast:
     """A prediction for a published model and data set."""
@@ -100,13 +85,6 @@ def crossing(curve: MembershipCurve) -> float | None:
         return None
     ratio = (float(np.log(share / (1 - share))) - curve.offset) / curve.slope
     return ratio if ratio > 0 else None
-
-
-def check(curve: MembershipCurve, size: float) -> Check:
-    """Check the curve for a model of this size."""
-    f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
-    never_rises = bool((np.diff(f1) <= 1e-12).all())
-    return Check(limit=curve.limit, at_endless=float(f1[-1]), never_rises=never_rises)
 
 
 def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
@@ -178,14 +156,20 @@ def title(laws: Sequence[FittedReading]) -> str:
 
 
 def check_line(fitted: FittedReading) -> str:
-    """State how the law of a model of the median size behaves numerically as the data grow."""
+    """State how the law of a model of the median size behaves numerically as the data grow.
+
+    F1 must fall to one half, within `NEAR_HALF`, and never rise on the way.
+    """
     assert isinstance(fitted.law, MembershipLaw)
-    found = check(fitted.law.curve, float(np.median(fitted.runs["size"])))
-    way = "never rises" if found.never_rises else "rises"
-    verdict = "as it must" if found.holds else "this is no membership law"
+    curve, size = fitted.law.curve, float(np.median(fitted.runs["size"]))
+    f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
+    never_rises = bool((np.diff(f1) <= 1e-12).all())
+    is_near = abs(curve.limit - 0.5) <= NEAR_HALF + 1e-9 and abs(f1[-1] - curve.limit) < 1e-6
+    way = "never rises" if never_rises else "rises"
+    verdict = "as it must" if is_near and never_rises else "this is no membership law"
     return (
-        f"In {fitted.name}: as |D| grows F1 tends to {found.limit:.4f} (at 1e18 samples it is "
-        f"{found.at_endless:.4f}) and {way} on the way: {verdict}."
+        f"In {fitted.name}: as |D| grows F1 tends to {curve.limit:.4f} (at 1e18 samples it is "
+        f"{f1[-1]:.4f}) and {way} on the way: {verdict}."
     )
 
 

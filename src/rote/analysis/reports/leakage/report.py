@@ -103,7 +103,7 @@ def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Ite
     law_missing = captions.NO_COST if found.runs["f1"].count() else captions.NO_MEMBERSHIP
     lines = (wording.controls_line(found), wording.fits_line(found)) if found.planted else ()
     refused = found.shadowed and "shadows" not in drawn  # the table says why
-    private = [
+    private: list[Block] = [
         Heading("Beside the privacy planned"), tables.private_table(found), Text(captions.PRIVATE),
     ]  # fmt: skip
     pieces: dict[str, list[Block]] = {
