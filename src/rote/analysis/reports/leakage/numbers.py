@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from rote.analysis.reports.leakage.study import Study
 
 MIN_K_PLUS_PLUS = "min_k_plus_plus"
 NORMAL = 1.96  # half a 95 % interval, in standard errors
-Key, Value = TypeVar("Key"), TypeVar("Value")
 
 
 def numbers(found: Study) -> dict[str, Any]:
@@ -139,9 +138,9 @@ def _trend(name: str, values: Iterable[float], runs: Iterable[str]) -> dict[str,
     return _entry(name, mean_over_seeds([*values]), runs, interval=f"interval_{name}")
 
 
-def _grouped(pairs: Iterable[tuple[Key, Value]]) -> list[list[Value]]:
+def _grouped(pairs: Iterable[tuple[Any, Any]]) -> list[list[Any]]:
     """Return the values of each key, in the order of the keys' first appearance."""
-    groups: dict[Key, list[Value]] = {}
+    groups: dict[Any, list[Any]] = {}
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return list(groups.values())
