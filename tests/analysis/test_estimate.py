@@ -76,6 +76,10 @@ def test_a_mean_of_estimates_that_err_alike_is_no_surer_than_one() -> None:
     both = mean_of_estimates([known(v, v - 0.1, v + 0.2) for v in (0.5, 0.7)])
     assert both.value == pytest.approx(0.6)
     assert both.interval == pytest.approx((0.5, 0.8))
+    bare = Estimate.of(0.5, None, n=1, method="", why_none="one run")
+    some = mean_of_estimates([both, bare])
+    assert (some.interval, some.why_none, some.exceeds(0.0)) == (None, "one run", False)
+    assert both.exceeds(0.49) and not both.exceeds(0.5)
     with pytest.raises(ValueError, match="one estimate or more"):
         mean_of_estimates([])
 

@@ -9,8 +9,8 @@ from scipy.stats import skewnorm
 
 from rote.analysis.quantities.exposure import (
     CHANCE_BITS,
+    Exposures,
     SkewNormal,
-    against_repeats,
     chance_bits,
     compare_with_chance,
     exposure_bits,
@@ -85,18 +85,18 @@ def test_equal_infinite_and_few_references_have_no_fit(codes: list[float]) -> No
     assert fit_skew_normal(codes) is None
 
 
-def test_means_and_intervals_against_repeats() -> None:
-    rows = against_repeats([4, 0, 4, 1, 4], [6.0, 1.0, 8.0, 3.0, 7.0], [10.0] * 5)
+def test_means_against_repeats_have_an_interval_from_three_canaries_on() -> None:
+    """If all lie at the bound, as many of 4 as Clopper and Pearson leave may lie at none."""
+    rows = Exposures(
+        repeats_K=np.array([4, 0, 4, 1, 4]), bits_K=np.array([6.0, 1.0, 8.0, 3.0, 7.0]),
+        most_bits_K=np.full(5, 10.0), code_bits_K=np.zeros(5), reference_code_bits=[],
+    ).at_repeats  # fmt: skip
     assert [(times, mean.n, mean.value) for times, mean in rows.items()] == [
         (0, 1, 1.0), (1, 1, 3.0), (4, 3, 7.0),
     ]  # fmt: skip
     assert rows[0].span("{:.1f}") == "fewer than 3 canaries"
     low, high = rows[4].ends
     assert 0.0 < low < 7.0 < high < 10.0
-
-
-def test_fewer_than_three_canaries_have_no_interval_and_equal_ones_have_one() -> None:
-    """All at the bound of 10 bits: as many of 4 as Clopper and Pearson leave may lie at none."""
     assert mean_exposure([1.0, 9.0], most_bits=10.0).interval is None
     low, high = mean_exposure([10.0] * 4, most_bits=10.0).ends
     assert low == pytest.approx(10 * 0.025 ** (1 / 4), abs=0.15) and high == 10.0

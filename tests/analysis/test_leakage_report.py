@@ -16,9 +16,11 @@ from rote.analysis.fits.membership_law import (
 from rote.analysis.fits.search import NoFit
 from rote.analysis.page import Block, Content, Text
 from rote.analysis.plot import Plot
+from rote.analysis.quantities.leakage import quick_leakage
 from rote.analysis.quantities.membership import TooFewControls
-from rote.analysis.reports.leakage import captions, report
-from rote.analysis.reports.leakage.law import check, crossing
+from rote.analysis.quantities.shadows import groups
+from rote.analysis.reports.leakage import captions, report, wording
+from rote.analysis.reports.leakage.law import check_line, crossing
 from rote.analysis.reports.leakage.plots import shadows_plot
 from rote.analysis.reports.leakage.study import Study, study
 from rote.analysis.results import Results
@@ -91,8 +93,8 @@ def test_the_planted_law_is_found(found: Study) -> None:
 
 def test_both_readings_fall_to_one_half_beside_published_points(found: Study) -> None:
     for fitted in found.laws:
-        assert fitted.check is not None and fitted.check.holds
-        assert fitted.check.limit <= 0.51
+        assert check_line(fitted).endswith(" and never rises on the way: as it must.")
+        assert isinstance(fitted.law, MembershipLaw) and fitted.law.curve.limit <= 0.51
         assert {each.observed.parameters for each in fitted.forecasts} == {
             1_556_075_200, 123_702_528,
         }  # fmt: skip
@@ -105,15 +107,10 @@ def test_both_readings_fall_to_one_half_beside_published_points(found: Study) ->
     rising = MembershipCurve(
         reading=LawReading.SAMPLES_PER_PARAMETER, height=1.0, slope=1.0, offset=-3.0
     )
-    assert not check(rising, 1000.0).never_rises
-    assert not check(rising, 1000.0).holds
-
-
-def test_a_curve_that_is_never_high_crosses_nowhere() -> None:
-    low = MembershipCurve(
-        reading=LawReading.SAMPLES_PER_PARAMETER, height=0.4, slope=-1.0, offset=0.0
-    )
-    assert crossing(low) is None
+    wrong = dataclasses.replace(fitted, law=dataclasses.replace(fitted.law, curve=rising))
+    assert check_line(wrong).endswith(" and rises on the way: this is no membership law.")
+    never_high = dataclasses.replace(rising, height=0.4, slope=-1.0, offset=0.0)
+    assert crossing(never_high) is None
 
 
 def test_f1_of_each_run_is_what_was_planted(found: Study) -> None:
@@ -273,12 +270,8 @@ def test_membership_without_cost_has_no_law(tmp_path: Path) -> None:
     whole = planted.canary_results(tmp_path, seeds=(0,), sizes=(40,))
     content = report.make(without(whole, "cost.", "exposure.", "extraction."))
     assert list(plots(content)) == [
-        "scores",
-        "exposure",
-        "canaries_extracted",
-        "windows_extracted",
-        "sizes",
-    ]
+        "scores", "exposure", "canaries_extracted", "windows_extracted", "sizes",
+    ]  # fmt: skip
     assert captions.NO_COST in sentences(content)
 
 
@@ -287,6 +280,7 @@ def test_the_planned_epsilon_stands_beside_what_the_scores_refute(tmp_path: Path
     whole = planted.canary_results(tmp_path, seeds=(0,), sizes=(40,))
     is_private = pl.col("size.width") == 32
     table = whole.table.with_columns(
+        pl.when(is_private).then(pl.lit("DPSGD")).alias("control.dp_sgd._target_"),
         pl.when(is_private).then(8.0).alias("control.dp_sgd.epsilon"),
         pl.when(is_private).then(1e-4).alias("control.dp_sgd.delta"),
     )
@@ -330,6 +324,35 @@ def test_nothing_is_claimed_of_models_that_leak_nothing(tmp_path: Path) -> None:
     assert "9 of 9 runs had not converged" in said and "All runs have one seed" in said
 
 
+def test_a_mean_without_interval_claims_nothing(found: Study) -> None:
+    """Of two canaries: their mean exposure has no interval, however high it is."""
+    bare = [
+        {**row, "exposure": dataclasses.replace(row["exposure"], low=None, high=None)}
+        for row in found.planted
+    ]
+    title = wording.exposure_title(dataclasses.replace(found, planted=bare))
+    assert "cannot be distinguished from a guess" in title
+
+
+def test_a_reference_score_alone_is_named_without_the_loss(texts: Study) -> None:
+    """As of runs that measured no membership and have an oracle."""
+    alone = [row for row in texts.scored if row["score"] == "reference"]
+    title = wording.scores_title(dataclasses.replace(texts, scored=alone))
+    assert title.startswith("Reference (oracle) has the highest mean AUROC") and "loss" not in title
+
+
+def test_shadows_are_of_one_control_and_one_a_seed(tmp_path: Path) -> None:
+    table = planted.text_results(tmp_path, seeds=(0, 1, 2, 3)).table
+    seeds = [0, 1, 0, 1, 0]
+    table = table.with_columns(
+        pl.Series("seed", seeds),
+        pl.Series("control.dp_sgd.epsilon", [None, None, 8.0, 8.0, None]),
+    )
+    assert groups(table) == [["train-0", "train-1"], ["train-2", "train-3"]]
+    again = table.drop("control.dp_sgd.epsilon")
+    assert groups(again) == [["train-0", "train-1"]]
+
+
 def test_sizes_are_not_compared_where_more_than_size_differs(tmp_path: Path) -> None:
     whole = planted.canary_results(tmp_path, sizes=(40,))
     name = pl.when(pl.col("seed") == 0).then(pl.lit("fp32")).otherwise(pl.lit("tf32"))
@@ -343,8 +366,10 @@ def test_unusable_runs_are_refused(results: Results, tmp_path: Path) -> None:
         study(only(results, pl.lit(value=False)))
     with pytest.raises(ValueError, match="no run measured leakage: add membership, exposure"):
         study(without(results, "membership.", "exposure.", "extraction."))
+    unsized = without(results, "task.base.num_sequences")
     with pytest.raises(ValueError, match=r"no run says task\.num_sequences"):
-        study(without(results, "task.base.num_sequences"))
+        study(unsized)
+    assert quick_leakage(unsized) is None  # what needs leakage only where there is any goes on
     text = planted.text_results(tmp_path, seeds=(0,))
     with pytest.raises(ValueError, match="no finished run on the train pool"):
         study(only(text, pl.col("task.pool") == "reference"))

@@ -33,6 +33,10 @@ def test_same_size_takes_most_data_then_the_same_seed() -> None:
     assert same_size_reference(table, "target") == "all"
     assert same_size_reference(table, "all") is None
     assert same_size_reference(table, "other_seed") is None
+    part = table.with_columns(pl.lit(5).alias("measure.superset.num_sequences"))
+    assert same_size_reference(part, "target") == "all"  # by what it was trained on itself
+    others = part.filter(pl.col("run_id").is_in(["target", "other_seed"]))
+    assert same_size_reference(others, "target") is None
 
 
 def test_the_oracle_is_the_best_on_heldout_of_those_outside() -> None:

@@ -3,7 +3,12 @@
 import polars as pl
 import pytest
 
-from rote.analysis.quantities.settings import control_words, with_control, with_setting
+from rote.analysis.quantities.settings import (
+    control_words,
+    with_control,
+    with_series,
+    with_setting,
+)
 from rote.ledger.spec import flatten
 from tests.conftest import COMPOSER
 
@@ -67,6 +72,27 @@ def test_a_control_of_the_optimiser_is_what_is_not_usual() -> None:
         None, "goldfish k 3", "goldfish k 8", "gradient_clipping 0.1", "weight_decay 0.1", None,
         None,
     ]  # fmt: skip
+
+
+def test_series_are_apart_where_controls_or_settings_of_some_runs_are() -> None:
+    runs = pl.DataFrame(
+        {
+            "run_id": ["a", "b", "c", "d"],
+            "task._target_": ["rote.tasks.text.task.Text"] * 4,
+            "task.num_sequences": [8] * 4,
+            "model": ["1x8"] * 4,
+            "parameters": [100] * 4,
+            "precision.name": ["fp32"] * 4,
+            "seed": [0] * 4,
+            "optim.momentum": [None, None, None, 0.9],
+            "control.dp_sgd._target_": [None, "D", "D", None],
+            "control.dp_sgd.epsilon": [None, 1.0, 8.0, None],
+        }
+    )
+    assert with_series(runs)["series"].to_list() == [
+        "1x8", "1x8, dp_sgd epsilon 1.0", "1x8, dp_sgd epsilon 8.0", "1x8, momentum 0.9",
+    ]  # fmt: skip
+    assert with_series(runs[1:2])["series"].to_list() == ["1x8"]  # all runs alike need no words
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.measures.known import CPU, Fixed
 from tests.tasks.bytetext import ByteText
 from torch import Tensor, nn
 
-from rote.analysis.quantities.exposure import against_repeats, compare_with_chance, exposures
+from rote.analysis.quantities.exposure import compare_with_chance, exposures
 from rote.ledger.spec import Spec
 from rote.ledger.store import Store
 from rote.measures.exposure import Exposure
@@ -165,7 +165,7 @@ def test_what_was_repeated_is_exposed_more_and_controls_no_more_than_by_chance(
         "canaries": 48, "controls": 40, "references": 48 * 255,
     }  # fmt: skip
     found = exposures(store.run(spec.run_id).arrays())
-    means = against_repeats(found.repeats_K, found.bits_K, found.most_bits_K)
+    means = found.at_repeats
     assert list(means) == [0, 1, 16]
     assert means[16].value > means[1].value + 0.5
     assert means[16].value > 7  # of 8

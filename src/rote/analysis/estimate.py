@@ -58,6 +58,10 @@ class Estimate:
         """Whether the interval lies wholly above or below ``number``; False without an interval."""
         return self.interval is not None and not self.ends[0] <= number <= self.ends[1]
 
+    def exceeds(self, number: float) -> bool:
+        """Whether the interval lies wholly above ``number``; False without an interval."""
+        return self.interval is not None and self.ends[0] > number
+
     def span(self, form: str) -> str:
         """Return "0.10 to 0.14", or why there is no interval; ``form`` is like ``"{:.2f}"``."""
         return span(self.interval, form) or self.why_none

@@ -76,6 +76,8 @@ def geometric_mean(values_K: ArrayLike) -> Estimate:
 def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
     """Average the estimates and the ends of their intervals; raises ValueError for none.
 
+    There is no interval if one of them has none.
+
     Estimates of several seeds or N share their held-out sequences, so their errors are similar. If
     reaches were added as squares, as for independent estimates, 95 % intervals would hold 83 % of
     AUROCs of three seeds whose shared non-members carry half of the variance. These intervals are
@@ -85,11 +87,13 @@ def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
         raise ValueError("a mean takes one estimate or more")
     number = len(estimates)
     lows, highs = zip(*(each.ends for each in estimates), strict=True)
+    lacking = next((each for each in estimates if each.interval is None), None)
     return Estimate.of(
         sum(each.value for each in estimates) / number,
-        (sum(lows) / number, sum(highs) / number),
+        None if lacking else (sum(lows) / number, sum(highs) / number),
         n=number,
         method=f"mean of intervals: {estimates[0].method}",
+        why_none=lacking.why_none if lacking else "",
     )
 
 

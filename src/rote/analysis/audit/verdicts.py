@@ -21,13 +21,7 @@ from numpy.typing import NDArray
 
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import bootstrap, difference, rate
-from rote.analysis.quantities.exposure import (
-    Chance,
-    Exposures,
-    against_repeats,
-    compare_with_chance,
-    exposures,
-)
+from rote.analysis.quantities.exposure import Chance, Exposures, compare_with_chance, exposures
 from rote.analysis.quantities.generations import NUM_SAMPLES, Extraction, rates_in_samples
 from rote.analysis.quantities.membership import MembershipQuality, halved, membership_quality
 from rote.analysis.quantities.privacy import PrivacyBounds, privacy_bounds
@@ -238,7 +232,6 @@ def _discoverable(tried: Mapping[str, pl.DataFrame]) -> dict[int, dict[str, Rate
 
 def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
     found, is_extracted_K = exposures(arrays), arrays["is_extracted"].astype(np.bool_)
-    at_repeats = against_repeats(found.repeats_K, found.bits_K, found.most_bits_K)
     controls = found.bits_K[found.is_control_K]
 
     def recited(chosen_K: NDArray[np.bool_]) -> Rate:
@@ -246,9 +239,9 @@ def _planted(arrays: Mapping[str, NDArray[Any]]) -> Planted:
 
     return Planted(
         exposures=found,
-        at_repeats=at_repeats,
+        at_repeats=found.at_repeats,
         chance=compare_with_chance(controls) if len(controls) else None,
-        extracted={times: recited(found.repeats_K == times) for times in at_repeats},
+        extracted={times: recited(found.repeats_K == times) for times in found.at_repeats},
         inserted=recited(~found.is_control_K),
         controls=recited(found.is_control_K),
     )

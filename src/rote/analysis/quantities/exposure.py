@@ -6,8 +6,9 @@ Shapes: K canaries, n references of one canary, T references of all together.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +18,8 @@ from scipy.stats import gamma, kstest, skewnorm
 
 from rote.analysis.estimate import LEVEL, Estimate
 from rote.analysis.estimators import bounded_mean
+from rote.core.arrays import Floats
 from rote.core.units import NATS_PER_BIT, bits_from_nats
-
-Floats = NDArray[np.float64]
 
 CHANCE_BITS = 1 / NATS_PER_BIT
 KS_LEVEL = 0.1  # below this p-value the skew-normal does not fit
@@ -138,23 +138,6 @@ def compare_with_chance(control_bits: ArrayLike) -> Chance:
     )
 
 
-def against_repeats(
-    repeats: ArrayLike, exposure_bits: ArrayLike, most_bits: ArrayLike
-) -> dict[int, Estimate]:
-    """Return the mean exposure by number of repeats, rising; 0: controls.
-
-    All are [K], ``most_bits`` as in `Exposures`. Intervals are over other draws of canaries.
-    """
-    times_K, bits_K, most_K = (
-        np.asarray(each, dtype=np.float64) for each in (repeats, exposure_bits, most_bits)
-    )
-    parts = {int(times): times_K == times for times in np.unique(times_K)}
-    return {
-        times: mean_exposure(bits_K[own_K], most_bits=float(most_K[own_K].max()))
-        for times, own_K in parts.items()
-    }
-
-
 def mean_exposure(exposure_bits_K: ArrayLike, *, most_bits: float) -> Estimate:
     """Return the mean over canaries in bits; no interval for fewer than `FEWEST_IN_GROUP`.
 
@@ -172,36 +155,51 @@ def mean_exposure(exposure_bits_K: ArrayLike, *, most_bits: float) -> Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Exposures:
-    """Exposures of every canary of one run, in the manifest's order; None if not fitted."""
+    """Exposures of every canary of one run, in the manifest's order."""
 
     repeats_K: NDArray[np.int64]
     bits_K: Floats  # by rank if all secrets were ranked, else by sampling
     most_bits_K: Floats  # the largest measurable: log2 of the number of ranked secrets
-    fits_K: tuple[SkewNormal | None, ...]
-    fitted_bits_K: tuple[float | None, ...]
+    code_bits_K: Floats
+    reference_code_bits: Sequence[ArrayLike]  # of each canary
 
     @property
     def is_control_K(self) -> NDArray[np.bool_]:
         """Whether each canary is a control, which was never inserted."""
         return self.repeats_K == 0
 
+    @cached_property
+    def at_repeats(self) -> dict[int, Estimate]:
+        """Mean exposure by number of repeats, rising; intervals are over draws of canaries."""
+        parts = {int(times): self.repeats_K == times for times in np.unique(self.repeats_K)}
+        return {
+            times: mean_exposure(self.bits_K[own_K], most_bits=float(self.most_bits_K[own_K].max()))
+            for times, own_K in parts.items()
+        }
 
-def exposures(arrays: Mapping[str, NDArray[np.generic]], *, fitted: bool = True) -> Exposures:
-    """Read the arrays that `rote.measures.exposure` stores; ``fitted`` also fits skew-normals."""
+    @cached_property
+    def fits_K(self) -> list[SkewNormal | None]:
+        """The skew-normal of each canary's references, or None; this takes 0.3 s a run."""
+        return [fit_skew_normal(each) for each in self.reference_code_bits]
+
+    @property
+    def fitted_bits_K(self) -> list[float | None]:
+        """Exposure by the skew-normal; None if none is fitted."""
+        pairs = zip(self.fits_K, self.code_bits_K, strict=True)
+        return [fit.exposure_bits(float(code)) if fit else None for fit, code in pairs]
+
+
+def exposures(arrays: Mapping[str, NDArray[np.generic]]) -> Exposures:
+    """Read the arrays that `rote.measures.exposure` stores."""
     own = {key.removeprefix("exposure."): values for key, values in arrays.items()}
     numbers_K = own["num_references"].astype(np.int64)
     most_K = np.where(own["is_exact"].astype(np.bool_), own["secret_bits"], np.log2(numbers_K))
-    parts = np.split(own["reference_code_bits"], np.cumsum(numbers_K)[:-1])
-    fits_K = tuple(fit_skew_normal(part) if fitted else None for part in parts)
     return Exposures(
         repeats_K=own["repeats"].astype(np.int64),
         bits_K=exposure_bits(most_K, own["num_as_likely"]),
         most_bits_K=most_K,
-        fits_K=fits_K,
-        fitted_bits_K=tuple(
-            fit.exposure_bits(float(code)) if fit else None
-            for fit, code in zip(fits_K, own["code_bits"].astype(np.float64), strict=True)
-        ),
+        code_bits_K=own["code_bits"].astype(np.float64),
+        reference_code_bits=np.split(own["reference_code_bits"], np.cumsum(numbers_K)[:-1]),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rote.analysis.quantities import shadows
 from rote.analysis.quantities.convergence import loss_quantities
 from rote.analysis.quantities.exposure import CHANCE_BITS, exposures
 from rote.analysis.quantities.membership import (
@@ -21,14 +22,7 @@ from rote.analysis.quantities.membership import (
 )
 from rote.analysis.quantities.privacy import PrivacyBounds, privacy_bounds
 from rote.analysis.quantities.settings import SOURCES, with_series
-from rote.analysis.quantities.shadows import (
-    Codes,
-    Pair,
-    beside_oracle,
-    codes_of,
-    groups,
-    oracles_of,
-)
+from rote.analysis.quantities.shadows import Codes, Pair
 from rote.analysis.results import Results
 from rote.core.progress import with_progress
 
@@ -80,15 +74,12 @@ CANARIES = {
 WINDOWS = {
     "run_id": pl.String,
     "prefix": pl.Int64,  # tokens
-    "train": pl.Int64,
-    "train_tried": pl.Int64,
-    "heldout": pl.Int64,
-    "heldout_tried": pl.Int64,
+    **dict.fromkeys(("train", "train_tried", "heldout", "heldout_tried"), pl.Int64),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeakageRun:
+class Leakage:
     """Leakage of all runs; what a run did not measure has no entry and no row."""
 
     qualities: Mapping[str, Mapping[str, MembershipQuality]]  # by run id and score
@@ -97,11 +88,6 @@ class LeakageRun:
     windows: pl.DataFrame  # `WINDOWS`, counts per run and prefix
     oracles: Mapping[str, str | None]  # by run id
     codes: Mapping[str, Codes]  # of runs that have shadows
-
-
-def has_leakage(runs: pl.DataFrame) -> bool:
-    """Whether any run measured a kind of leakage."""
-    return any(name in runs.columns and runs[name].count() for name in MEASURES.values())
 
 
 def leakage_runs(results: Results) -> pl.DataFrame:
@@ -124,7 +110,7 @@ def leakage_runs(results: Results) -> pl.DataFrame:
         table = table.filter(pl.col("task.pool").fill_null("train") == "train")
     if table.is_empty():
         raise ValueError("no finished run on the train pool (task.pool=train)")
-    if not has_leakage(table):
+    if not any(name in table.columns and table[name].count() for name in MEASURES.values()):
         raise ValueError(f"no run measured leakage: add {', '.join(MEASURES)} to measure")
     runs = with_series(loss_quantities(table, results.alphas))
     if (base := "task.base._target_") in runs.columns:
@@ -142,16 +128,17 @@ def leakage_runs(results: Results) -> pl.DataFrame:
 def quick_leakage(results: Results) -> pl.DataFrame | None:
     """Return `leakage_runs` with the columns of `with_kinds` but no intervals, or None.
 
-    None means that no run measured leakage. Only the headline score is judged and no skew-normal is
+    None means that there is no such run. Only the headline score is judged and no skew-normal is
     fitted, because these take 0.6 and 0.3 seconds a run.
     """
-    if not has_leakage(results.table):
+    try:
+        runs = leakage_runs(results)
+    except ValueError:
         return None
-    runs = leakage_runs(results)
     return with_kinds(runs, read(results, runs, quick=True)).drop("f1_low", "f1_high")
 
 
-def with_kinds(runs: pl.DataFrame, leakage: LeakageRun) -> pl.DataFrame:
+def with_kinds(runs: pl.DataFrame, leakage: Leakage) -> pl.DataFrame:
     """Add a column for each of `GUESSES`, null if a run has not measured it.
 
     Canaries are all inserted ones, however often. Windows are those with the longest prefix, minus
@@ -180,19 +167,19 @@ def with_kinds(runs: pl.DataFrame, leakage: LeakageRun) -> pl.DataFrame:
     return runs
 
 
-def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> LeakageRun:
+def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakage:
     """Read the leakage of these runs; each array file is read once, and mostly not kept.
 
     Raises ValueError naming a run whose scores cannot be judged.
     """
-    oracles = {} if quick else oracles_of(results.table, runs)
+    oracles = {} if quick else shadows.oracles_of(results.table, runs)
     rows = {row["run_id"]: row for row in results.table.iter_rows(named=True)}
     oracle_codes = {
-        each: codes_of(results.folders[each].arrays(), rows[each])
+        each: shadows.codes_of(results.folders[each].arrays(), rows[each])
         for each in dict.fromkeys(oracles.values())
         if each is not None
     }
-    in_groups = set() if quick else {run_id for group in groups(runs) for run_id in group}
+    in_groups = set() if quick else {run_id for group in shadows.groups(runs) for run_id in group}
     qualities, privacy, codes = {}, {}, {}
     canaries: list[pl.DataFrame] = []
     windows: list[tuple[Any, ...]] = []
@@ -203,15 +190,15 @@ def read(results: Results, runs: pl.DataFrame, *, quick: bool = False) -> Leakag
         if quick:
             pairs = {name: each for name, each in pairs.items() if name == HEADLINE}
         elif (oracle := oracles.get(run_id)) is not None:
-            pairs["reference"] = beside_oracle(arrays, run, oracle_codes[oracle])
+            pairs["reference"] = shadows.beside_oracle(arrays, run, oracle_codes[oracle])
+        qualities[run_id] = judged(run_id, pairs, UNUSED if quick else RESAMPLES)
         if not quick and run.get(DP_EPSILON) is not None and HEADLINE in pairs:
             privacy[run_id] = privacy_bounds(*pairs[HEADLINE], delta=run[DP_DELTA])
-        qualities[run_id] = judged(run_id, pairs, UNUSED if quick else RESAMPLES)
         canaries.append(_canaries(arrays, run_id, fitted=not quick))
         windows += _windows(arrays, run)
         if run_id in in_groups:
-            codes[run_id] = codes_of(arrays, run)
-    return LeakageRun(
+            codes[run_id] = shadows.codes_of(arrays, run)
+    return Leakage(
         qualities=qualities,
         privacy=privacy,
         canaries=pl.concat(canaries),
@@ -271,18 +258,18 @@ def _stored_scores(arrays: Arrays) -> dict[str, Pair]:
 def _canaries(arrays: Arrays, run_id: str, *, fitted: bool) -> pl.DataFrame:
     if "exposure.repeats" not in arrays:
         return pl.DataFrame(schema=CANARIES)
-    found = exposures(arrays, fitted=fitted)
+    found = exposures(arrays)
     number = len(found.repeats_K)
+    nothing: list[Any] = [None] * number
+    fits_K, fitted_bits_K = (found.fits_K, found.fitted_bits_K) if fitted else (nothing, nothing)
     extracted_K = arrays.get("exposure.is_extracted")
     columns: Sequence[Any] = (
         [run_id] * number, range(number), found.repeats_K, found.bits_K, found.most_bits_K,
         arrays["exposure.secret_bits"].astype(np.float64),
-        [fit is not None for fit in found.fits_K],
-        [
-            bits if fit and fit.holds else None
-            for fit, bits in zip(found.fits_K, found.fitted_bits_K, strict=True)
-        ],
-        [None] * number if extracted_K is None else extracted_K.astype(np.bool_),
+        [fit is not None for fit in fits_K],
+        [bits if fit and fit.holds else None
+         for fit, bits in zip(fits_K, fitted_bits_K, strict=True)],
+        nothing if extracted_K is None else extracted_K.astype(np.bool_),
     )  # fmt: skip
     return pl.DataFrame(dict(zip(CANARIES, columns, strict=True)), schema=CANARIES)
 

@@ -12,16 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import bootstrap, clopper_pearson, rate
-from rote.analysis.quantities.roc import (
-    Counts,
-    Floats,
-    auroc_of,
-    checked_scores,
-    resampled,
-    score_interval,
-    shares_from,
-    tallied,
-)
+from rote.analysis.quantities import roc
+from rote.analysis.quantities.roc import Counts
+from rote.core.arrays import Floats
 
 FALSE_POSITIVE_RATES = (0.01, 0.001)
 LOSS_TAIL_RATE = 0.01  # of members that are missed where non-members are excluded
@@ -109,11 +102,11 @@ def membership_quality(
     whole = calibration + evaluation
     num_members, num_nonmembers = whole.sum(1).tolist()
     numbers = {"num_members": num_members, "num_nonmembers": num_nonmembers}
-    closed = score_interval(auroc_of(whole), **numbers)
+    closed = roc.score_interval(roc.auroc_of(whole), **numbers)
     closed_f1 = _f1_interval(true, false, evaluation)
     return MembershipQuality(
         **numbers,
-        auroc=bootstrap(auroc_of(whole), aurocs, n=sum(numbers.values()), at_least=closed),
+        auroc=bootstrap(roc.auroc_of(whole), aurocs, n=sum(numbers.values()), at_least=closed),
         threshold=threshold,
         f1=bootstrap(_f1(true, false), f1s, n=sum(numbers.values()), at_least=closed_f1),
         precision=true / (true + false) if true + false > 0 else 0.0,
@@ -149,10 +142,9 @@ def halved(*numbers: int, seed: int) -> list[list[NDArray[np.int64]]]:
 def _halves(
     member_scores: ArrayLike, nonmember_scores: ArrayLike, seed: int
 ) -> tuple[Floats, list[Counts]]:
-    members = checked_scores("members", member_scores, fewest=FEWEST)
-    others = checked_scores("non-members", nonmember_scores, fewest=FEWEST)
+    members, others = roc.checked_scores(member_scores, nonmember_scores, fewest=FEWEST)
     (first, second), (third, fourth) = halved(len(members), len(others), seed=seed)
-    return tallied((members[first], others[third]), (members[second], others[fourth]))
+    return roc.tallied((members[first], others[third]), (members[second], others[fourth]))
 
 
 def _f1(true: float, false: float) -> float:
@@ -162,7 +154,7 @@ def _f1(true: float, false: float) -> float:
 
 def _largest_f1(values_K: Floats, calibration: Counts, evaluation: Counts) -> float:
     """Return F1 at the threshold that has the greatest F1 on the calibration half."""
-    true_K, false_K = shares_from(calibration)
+    true_K, false_K = roc.shares_from(calibration)
     best = int(np.argmax(2 * true_K / (true_K + false_K + 1)))
     threshold = Threshold(score=float(values_K[best]), share_at=1.0)
     return _f1(*threshold.rates(values_K, evaluation))
@@ -247,8 +239,8 @@ def _resampled(
     generator = np.random.default_rng(seed)
     aurocs, f1s = [], []
     for _ in range(num_resamples):
-        first, second = (resampled(each, generator) for each in (calibration, evaluation))
+        first, second = (roc.resampled(each, generator) for each in (calibration, evaluation))
         threshold = _equal_error_threshold(values_K, first)
-        aurocs.append(auroc_of(first + second))
+        aurocs.append(roc.auroc_of(first + second))
         f1s.append(_f1(*threshold.rates(values_K, second)))
     return aurocs, f1s

@@ -60,8 +60,7 @@ def privacy_bounds(
     """
     if not 0 <= delta < 1:
         raise ValueError(f"delta must be from 0 to 1, got {delta!r}")
-    members = checked_scores("members", member_scores, fewest=1)
-    others = checked_scores("non-members", nonmember_scores, fewest=1)
+    members, others = checked_scores(member_scores, nonmember_scores)
     curve_K2 = tradeoff_bound(members, others)
     mu = max(0.0, float((norm.isf(curve_K2[:, 0]) - norm.ppf(curve_K2[:, 1])).max()))
     return PrivacyBounds(

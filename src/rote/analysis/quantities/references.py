@@ -4,13 +4,15 @@ The two references are those of Morris et al. 2025, section 2: a run of the same
 and an oracle. mem_U comes from the arrays of the run and of its reference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from polars import selectors
 
 from rote.analysis.quantities.unintended import (
+    Arrays,
     CodeLengths,
     Unintended,
     heldout_samples,
@@ -40,7 +42,7 @@ def same_size_reference(runs: pl.DataFrame, target_id: str) -> str | None:
     shared = [name for name in runs.columns if name.startswith(SAME_MODEL)]
     candidates = _alike(runs, target, [*ORIGIN, *shared]).filter(
         pl.col("task.pool") == "train",
-        _covers(runs, target),
+        _covers(runs, target) | (pl.col("seed") == target["seed"]),
         pl.col("task.num_sequences") > target["task.num_sequences"],
     )
     ordered = candidates.sort(
@@ -113,24 +115,19 @@ class Pairing:
 
     def trained(self, run_id: str) -> CodeLengths:
         """Return the code lengths of a run's own training set."""
-        return trained_samples(self._arrays(run_id), origin_of(_row(self.runs, run_id)))
+        return self._read(trained_samples, run_id)
 
     def scored(self, run_id: str) -> CodeLengths:
         """Return the code lengths of all samples for which a run can serve as a reference."""
         if run_id not in self._scored:
             while len(self._scored) >= MOST_HELD:
                 self._scored.pop(next(iter(self._scored)))
-            origin = origin_of(_row(self.runs, run_id))
-            self._scored[run_id] = scored_samples(self._arrays(run_id), origin)
+            self._scored[run_id] = self._read(scored_samples, run_id)
         return self._scored[run_id]
 
     def heldout(self, target_id: str, reference_id: str) -> Unintended:
         """Return mem_U of text that neither run has seen: a baseline of mere skill."""
-        target, reference = (
-            heldout_samples(self._arrays(run_id), origin_of(_row(self.runs, run_id)))
-            for run_id in (target_id, reference_id)
-        )
-        return pair(target, reference)
+        return pair(*(self._read(heldout_samples, each) for each in (target_id, reference_id)))
 
     def row(self, target_id: str) -> dict[str, Any]:
         """Return totals as columns ``<reference>.<total>``, for each reference that exists."""
@@ -146,8 +143,9 @@ class Pairing:
             columns |= {f"{kind}.{name}": value for name, value in totals.items()}
         return columns
 
-    def _arrays(self, run_id: str) -> dict[str, Any]:
-        return self.results.folders[run_id].arrays()
+    def _read(self, samples: Callable[[Arrays, str], CodeLengths], run_id: str) -> CodeLengths:
+        arrays = self.results.folders[run_id].arrays()
+        return samples(arrays, origin_of(_row(self.runs, run_id)))
 
 
 def text_runs(table: pl.DataFrame) -> pl.DataFrame:
@@ -169,9 +167,5 @@ def with_unintended(results: Results, runs: pl.DataFrame) -> pl.DataFrame:
     totals = dict.fromkeys(name.partition(".")[2] for row in rows for name in row if "." in name)
     blank = {"run_id": None} | {f"{kind}.{name}": None for kind in REFERENCES for name in totals}
     paired = pl.DataFrame([blank | row for row in rows], infer_schema_length=None)
-    nulls = {
-        name: pl.String if name.endswith(".run_id") else pl.Float64
-        for name, kind in paired.schema.items()
-        if kind == pl.Null
-    }
-    return runs.join(paired.cast(nulls), on="run_id", how="left")  # type: ignore[arg-type]
+    paired = paired.cast({selectors.ends_with(".run_id"): pl.String}).cast({pl.Null: pl.Float64})
+    return runs.join(paired, on="run_id", how="left")

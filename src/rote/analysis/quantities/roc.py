@@ -80,14 +80,17 @@ def roc_curve(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[Fl
     return false, true
 
 
-def checked_scores(name: str, scores: ArrayLike, *, fewest: int) -> Floats:
-    """Return one class as an array; raises ValueError for too few scores, or scores not finite."""
-    side = np.asarray(scores, dtype=np.float64)
-    if side.ndim != 1 or len(side) < fewest:
-        raise ValueError(f"membership takes {fewest} or more {name}, got shape {side.shape}")
-    if not np.isfinite(side).all():
-        raise ValueError(f"{(~np.isfinite(side)).sum()} scores of {name} are not finite")
-    return side
+def checked_scores(
+    member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fewest: int = 1
+) -> tuple[Floats, Floats]:
+    """Return both classes as arrays; raises ValueError for too few scores, or scores not finite."""
+    members, others = (np.asarray(each, np.float64) for each in (member_scores, nonmember_scores))
+    for name, side in (("members", members), ("non-members", others)):
+        if side.ndim != 1 or len(side) < fewest:
+            raise ValueError(f"membership takes {fewest} or more {name}, got shape {side.shape}")
+        if not np.isfinite(side).all():
+            raise ValueError(f"{(~np.isfinite(side)).sum()} scores of {name} are not finite")
+    return members, others
 
 
 def tallied(*pairs: tuple[Floats, Floats]) -> tuple[Floats, list[Counts]]:
@@ -100,6 +103,4 @@ def tallied(*pairs: tuple[Floats, Floats]) -> tuple[Floats, list[Counts]]:
 
 
 def _whole(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> Counts:
-    members = checked_scores("members", member_scores, fewest=1)
-    others = checked_scores("non-members", nonmember_scores, fewest=1)
-    return tallied((members, others))[1][0]
+    return tallied(checked_scores(member_scores, nonmember_scores))[1][0]

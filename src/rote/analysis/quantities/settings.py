@@ -24,8 +24,11 @@ def with_setting(
 
     `control_words` names controls; keys that begin with one of ``apart_from`` are left out.
     """
-    names = [name for name in runs.columns if name.startswith(AXES) and name not in at]
-    names = [name for name in names if not name.startswith(tuple(apart_from) or "\0")]
+    names = [
+        name
+        for name in runs.columns
+        if name.startswith(AXES) and name not in at and not name.startswith(tuple(apart_from))
+    ]
     return runs.with_columns(
         setting=joined_words([*differing_settings(runs, names, at=at), control_words(runs)], ", ")
     )
@@ -40,16 +43,15 @@ def differing_settings(
     """
     counts = {name: runs.group_by(at).agg(pl.n_unique(name))[name].max() for name in names}
     differing = [name for name, count in counts.items() if count != 1]
-    classes = [name.removesuffix("_target_") for name in differing if name.endswith("._target_")]
-
-    def comes_with_a_class(name: str) -> bool:
-        return name.startswith(tuple(classes) or "\0") and runs[name].drop_nulls().n_unique() == 1
-
+    targets = [name for name in differing if name.endswith("._target_")]
+    classes = tuple(name.removesuffix("_target_") for name in targets)
     words = short_names(name.removesuffix("._target_") for name in (*differing, *at))
     return [
         _in_words(name, words[name.removesuffix("._target_")])
         for name in differing
-        if name.endswith("._target_") or not comes_with_a_class(name)
+        if name in targets
+        or not name.startswith(classes)
+        or runs[name].drop_nulls().n_unique() != 1
     ]
 
 
@@ -119,7 +121,8 @@ def with_series(runs: pl.DataFrame) -> pl.DataFrame:
     """Add columns ``source`` and ``series`` and sort the runs; requires the column ``model``.
 
     A setting that takes several values for one size of data set, model, precision and seed makes
-    separate series and appears in their names; a setting that follows from the size does not.
+    separate series and appears in their names, and so do controls; a setting that follows from the
+    size does not.
     """
     known = runs.with_columns(
         source=pl.col("task._target_").replace_strict(
@@ -133,6 +136,9 @@ def with_series(runs: pl.DataFrame) -> pl.DataFrame:
     if runs["precision.name"].n_unique() > 1:
         parts.append(pl.col("precision.name"))
     parts += differing_settings(known, names, at=point)
-    return known.with_columns(series=pl.concat_str(parts, separator=", ")).sort(
+    controls = known.select(*point, words=control_words(known)).group_by(point)
+    if controls.agg(pl.n_unique("words"))["words"].max() != 1:
+        parts.append(control_words(known))
+    return known.with_columns(series=joined_words(parts, ", ")).sort(
         "source", "parameters", "series", ALONG, "seed", "run_id"
     )

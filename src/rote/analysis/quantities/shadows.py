@@ -41,7 +41,7 @@ Pair = tuple[Floats, Floats]  # scores of members, of non-members
 Score = Callable[[Floats, Shadows], Floats]  # of the target's samples, given its shadows
 Arrays = Mapping[str, NDArray[Any]]
 
-CONFIGURATION = ("task.", "model.", "size.", "optim.", "budget.", "precision.")
+CONFIGURATION = ("task.", "model.", "size.", "optim.", "budget.", "precision.", "control.")
 SCORED = "superset.sequences"
 MOST_JUDGED = 10_000  # samples of each class, drawn at random: more only narrow intervals
 GAMMA = 1.0  # for probabilities per token; the paper's 2 would require one bit a token
@@ -88,7 +88,10 @@ def beside_oracle(arrays: Arrays, run: dict[str, Any], oracle: Codes) -> Pair:
 
 
 def groups(runs: pl.DataFrame) -> list[list[str]]:
-    """Return the run ids of text runs that scored the pool, equal in all but seed and measures."""
+    """Return the run ids of text runs that scored the pool, equal in all but seed and measures.
+
+    Of runs of one seed, which are one model, the first stands for all.
+    """
     if SCORED not in runs.columns:
         return []
     scored = runs.filter(
@@ -97,8 +100,9 @@ def groups(runs: pl.DataFrame) -> list[list[str]]:
         pl.col("cost.train_sequences").is_not_null(),
     )
     names = [name for name in runs.columns if name.startswith(CONFIGURATION)]
-    parts = scored.partition_by(names, maintain_order=True) if scored.height else []
-    return [part["run_id"].to_list() for part in parts if part["seed"].n_unique() > 1]
+    parts = scored.unique([*names, "seed"], keep="first", maintain_order=True)
+    found = [part["run_id"].to_list() for _, part in parts.group_by(names, maintain_order=True)]
+    return [group for group in found if len(group) > 1]
 
 
 def shadow_scores(

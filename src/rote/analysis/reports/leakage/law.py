@@ -24,21 +24,6 @@ CONSTANTS = ("height", "slope", "offset")
 BOUND = " is at the bound of the fit"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """A numerical check over 1 to `ENDLESS` samples."""
-
-    limit: float  # the limit of the formula
-    at_endless: float
-    never_rises: bool
-
-    @property
-    def holds(self) -> bool:
-        """Whether F1 falls to one half, within `NEAR_HALF`, and never rises on the way."""
-        near = abs(self.limit - 0.5) <= NEAR_HALF + 1e-9
-        return near and self.never_rises and abs(self.at_endless - self.limit) < 1e-6
-
-
 @dataclass(frozen=True)
 class Forecast:
     """A prediction for a published model and data set."""
@@ -69,13 +54,6 @@ class FittedReading:
         """The least and the largest x among the runs."""
         ratios = self.runs["ratio"].to_numpy()
         return float(ratios.min()), float(ratios.max())
-
-    @property
-    def check(self) -> Check | None:
-        """The check of the law, for a model of the median size."""
-        if isinstance(self.law, NoFit):
-            return None
-        return check(self.law.curve, float(np.median(self.runs["size"])))
 
     @property
     def forecasts(self) -> list[Forecast]:
@@ -109,13 +87,6 @@ def crossing(curve: MembershipCurve) -> float | None:
     return ratio if ratio > 0 else None
 
 
-def check(curve: MembershipCurve, size: float) -> Check:
-    """Check the curve for a model of this size."""
-    f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
-    never_rises = bool((np.diff(f1) <= 1e-12).all())
-    return Check(limit=curve.limit, at_endless=float(f1[-1]), never_rises=never_rises)
-
-
 def _fit(known: pl.DataFrame, published: MembershipCurve) -> FittedReading:
     reading = published.reading
     by_parameters = reading is LawReading.SAMPLES_PER_PARAMETER
@@ -133,13 +104,12 @@ def line(fitted: FittedReading) -> str:
     law = fitted.law
     if isinstance(law, NoFit):
         return f"Membership law in {fitted.name}: none, {law.reason}"
-    assert fitted.check is not None
     constants = ", ".join(f"{name} {constant(law, name)}" for name in CONSTANTS)
     theirs = ", ".join(f"{getattr(fitted.published, name):#.3g}" for name in CONSTANTS)
     bounds = "".join(f"; {each}{BOUND}" for each in law.at_bounds)
     return (
         f"Membership law in {fitted.name}: {constants} (published {theirs}){bounds}; "
-        f"{short_line(fitted)}; F1 tends to {fitted.check.limit:.3f}. F1 is at equal errors here; "
+        f"{short_line(fitted)}; F1 tends to {law.curve.limit:.3f}. F1 is at equal errors here; "
         "how the published threshold was chosen is not stated"
     )
 
@@ -186,14 +156,20 @@ def title(laws: Sequence[FittedReading]) -> str:
 
 
 def check_line(fitted: FittedReading) -> str:
-    """State how the law behaves numerically as the data grow."""
-    assert fitted.check is not None
-    check = fitted.check
-    way = "never rises" if check.never_rises else "rises"
-    verdict = "as it must" if check.holds else "this is no membership law"
+    """State how the law of a model of the median size behaves numerically as the data grow.
+
+    F1 must fall to one half, within `NEAR_HALF`, and never rise on the way.
+    """
+    assert isinstance(fitted.law, MembershipLaw)
+    curve, size = fitted.law.curve, float(np.median(fitted.runs["size"]))
+    f1 = curve.predict(np.geomspace(1, ENDLESS, 4001), size)
+    never_rises = bool((np.diff(f1) <= 1e-12).all())
+    is_near = abs(curve.limit - 0.5) <= NEAR_HALF + 1e-9 and abs(f1[-1] - curve.limit) < 1e-6
+    way = "never rises" if never_rises else "rises"
+    verdict = "as it must" if is_near and never_rises else "this is no membership law"
     return (
-        f"In {fitted.name}: as |D| grows F1 tends to {check.limit:.4f} (at 1e18 samples it is "
-        f"{check.at_endless:.4f}) and {way} on the way: {verdict}."
+        f"In {fitted.name}: as |D| grows F1 tends to {curve.limit:.4f} (at 1e18 samples it is "
+        f"{f1[-1]:.4f}) and {way} on the way: {verdict}."
     )
 
 

@@ -59,10 +59,10 @@ def shadows_plot(found: Study) -> Plot:
         own = {**row, "at": names.index(row["score"]) + ROW * aside / max(1, len(places) - 1)}
         rows.append({**own, "panel": panels[0], "value": row["auroc"]})
         if isinstance(share := row["found"][0], Estimate):
-            firsts = {
-                key: each.at_false_positive_rates[0] for key, each in row["qualities"].items()
+            shares = {
+                run_id: each.at_false_positive_rates[0].members_found.value
+                for run_id, each in row["qualities"].items()
             }
-            shares = {run_id: each.members_found.value for run_id, each in firsts.items()}
             rows.append({**own, "panel": panels[1], "value": share, "singles": shares})
     guesses = pl.DataFrame({"panel": panels, "value": [wording.CHANCE_AUROC, 0.01]})
 

@@ -67,7 +67,7 @@ def _plots(found: Study) -> dict[str, Plot]:
         (has_loss, plots.risk_plot),
         (found.compared, plots.sizes_plot),
     )
-    made = [plot(found) for is_there, plot in wanted if is_there]
+    made = (draw(found) for is_there, draw in wanted if is_there)
     return {plot.name: plot for plot in made}
 
 
@@ -97,52 +97,52 @@ def _card(found: Study, kind: Metric) -> Card:
 def _sections(found: Study, drawn: Mapping[str, Plot], lead: Plot | None) -> Iterator[Section]:
     """Yield the sections; tables without rows are left out."""
 
-    def plot(name: str, missing: str) -> list[Block]:
-        if name in drawn:
-            return [drawn[name]] if drawn[name] is not lead else []
-        return [Text(missing, is_html=True)] if missing else []
+    def plot(name: str, missing: str) -> Block:
+        return drawn.get(name) or Text(missing, is_html=True)
 
-    law_missing = captions.NO_COST if found.scored else captions.NO_MEMBERSHIP
+    law_missing = captions.NO_COST if found.runs["f1"].count() else captions.NO_MEMBERSHIP
     lines = (wording.controls_line(found), wording.fits_line(found)) if found.planted else ()
+    refused = found.shadowed and "shadows" not in drawn  # the table says why
+    private: list[Block] = [
+        Heading("Beside the privacy planned"), tables.private_table(found), Text(captions.PRIVATE),
+    ]  # fmt: skip
     pieces: dict[str, list[Block]] = {
         "Membership": [
             *(Text(line, is_warning=True) for line in wording.cautions(found)),
-            *plot("membership_law", law_missing),
+            plot("membership_law", law_missing),
             tables.law_table(found),
             *(Text(line) for line in _law_lines(found)),
             tables.forecast_table(found),
         ],
         "Scores compared": [
-            *plot("scores", captions.NO_MEMBERSHIP),
+            plot("scores", captions.NO_MEMBERSHIP),
             tables.score_table(found.scored),
             Heading("Beside models of other seeds"),
-            *plot("shadows", "" if found.shadowed else captions.NO_SHADOWS),
+            *([] if refused else [plot("shadows", captions.NO_SHADOWS)]),
             tables.score_table(found.shadowed),
-            *([Heading("Beside the privacy planned")] if found.private else []),
-            tables.private_table(found),
-            *([Text(captions.PRIVATE)] if found.private else []),
+            *(private if found.private else []),
         ],
         "Exposure against repeats": [
-            *plot("exposure", captions.NO_EXPOSURE),
+            plot("exposure", captions.NO_EXPOSURE),
             tables.planted_table(found),
             *(Text(f"{line}.") for line in lines),
             tables.control_table(found),
         ],
         "Extraction against repeats and data": [
-            *plot("canaries_extracted", captions.NO_CANARIES_TRIED),
-            *plot("windows_extracted", captions.NO_WINDOWS),
+            plot("canaries_extracted", captions.NO_CANARIES_TRIED),
+            plot("windows_extracted", captions.NO_WINDOWS),
             tables.window_table(found),
         ],
         "Capacity and risk": [
-            *plot("risk", captions.NO_LOSS),
+            plot("risk", captions.NO_LOSS),
             *([tables.loss_table(found)] if "risk" in drawn else []),
-            *plot("sizes", captions.ONE_SIZE),
+            plot("sizes", captions.ONE_SIZE),
             tables.compared_table(found),
         ],
     }  # fmt: skip
     for title, blocks in pieces.items():
-        shown = [each for each in blocks if not isinstance(each, Table) or each.rows]
-        yield Section(title=title, blocks=shown)
+        some = [each for each in blocks if not isinstance(each, Table) or each.rows]
+        yield Section(title=title, blocks=[each for each in some if each is not lead])
 
 
 def _law_lines(found: Study) -> Iterator[str]:

@@ -10,13 +10,14 @@ from rote.analysis.estimate import Estimate, Rate
 from rote.analysis.estimators import difference, mean_of_estimates, paired_difference, rate
 from rote.analysis.metrics import METRICS
 from rote.analysis.quantities.exposure import mean_exposure
-from rote.analysis.quantities.leakage import GUESSES, HEADLINE, SIZE, LeakageRun
+from rote.analysis.quantities.generations import Extraction
+from rote.analysis.quantities.leakage import GUESSES, HEADLINE, SIZE, Leakage
 
 Row = Mapping[str, Any]
 FEWEST_PAIRS = 8  # canaries: with fewer bounded differences Student's t covers 71 to 95 %
 
 
-def levels(runs: pl.DataFrame, leakage: LeakageRun, inserted: pl.DataFrame) -> Iterator[Row]:
+def levels(runs: pl.DataFrame, leakage: Leakage, inserted: pl.DataFrame) -> Iterator[Row]:
     """Yield each kind at each size and N; ``inserted`` are the canaries that are not controls."""
     for name in GUESSES:
         known = runs.drop_nulls(name)
@@ -70,13 +71,13 @@ def _compared(number: int | None, apart: Estimate, ends: Sequence[tuple[Row, Row
     }  # fmt: skip
 
 
-def _level(name: str, ids: list[str], leakage: LeakageRun, inserted: pl.DataFrame) -> Estimate:
+def _level(name: str, ids: list[str], leakage: Leakage, inserted: pl.DataFrame) -> Estimate:
     if name == "f1":
         return mean_of_estimates([leakage.qualities[each][HEADLINE].f1 for each in ids])
     if name == "windows_excess":
         own = leakage.windows.filter(pl.col("run_id").is_in(ids))
         longest = own.filter(pl.col("prefix") == pl.col("prefix").max().over("run_id"))
-        return mean_of_estimates([excess(row) for row in longest.iter_rows(named=True)])
+        return mean_of_estimates([extraction(each).excess for each in longest.iter_slices(1)])
     return exposure(inserted) if name == "exposure_bits" else recited(inserted)
 
 
@@ -91,10 +92,13 @@ def recited(canaries: pl.DataFrame) -> Rate:
     return rate(int(tried.sum()), tried.count())
 
 
-def excess(row: Row) -> Estimate:
-    """Return one run's rate of training windows minus that of held-out windows."""
-    train, heldout = (rate(row[side], row[f"{side}_tried"]) for side in ("train", "heldout"))
-    return difference(train, heldout)
+def extraction(windows: pl.DataFrame) -> Extraction:
+    """Add up the counts of runs that differ in their seed: they have the same held-out windows."""
+    counts = windows.select(pl.exclude(pl.String).sum()).row(0, named=True)
+    return Extraction(
+        train=rate(counts["train"], counts["train_tried"]),
+        heldout=rate(counts["heldout"], counts["heldout_tried"], times_asked=windows.height),
+    )
 
 
 def _pairs(inserted: pl.DataFrame, first: str, last: str) -> pl.DataFrame:

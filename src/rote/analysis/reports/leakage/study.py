@@ -12,15 +12,14 @@ from typing import Any
 import polars as pl
 
 from rote.analysis.estimate import Estimate, Rate
-from rote.analysis.estimators import mean_of_estimates, pooled, rank_correlation, rate
+from rote.analysis.estimators import mean_of_estimates, pooled, rank_correlation
 from rote.analysis.metrics import METRICS, Metric
 from rote.analysis.quantities.exposure import compare_with_chance
-from rote.analysis.quantities.generations import Extraction
 from rote.analysis.quantities.leakage import (
     DP_EPSILON,
     GUESSES,
     SIZE,
-    LeakageRun,
+    Leakage,
     judged,
     leakage_runs,
     read,
@@ -28,8 +27,9 @@ from rote.analysis.quantities.leakage import (
 )
 from rote.analysis.quantities.membership import MembershipQuality, TooFewControls
 from rote.analysis.quantities.shadows import groups, shadow_scores
+from rote.analysis.reports.leakage import sizes
 from rote.analysis.reports.leakage.law import FittedReading, fit_laws
-from rote.analysis.reports.leakage.sizes import Row, compared, excess, exposure, levels, recited
+from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.results import Results
 
 LOSS = "heldout_bits_per_token"
@@ -72,9 +72,7 @@ class Study:
     def leaking(self) -> list[Metric]:
         """Kinds whose whole interval exceeds a guess somewhere."""
         above = [
-            row["kind"]
-            for row in self.levels
-            if row["level"].interval and row["level"].low > GUESSES[row["kind"].name]
+            row["kind"] for row in self.levels if row["level"].exceeds(GUESSES[row["kind"].name])
         ]
         return [kind for kind in self.kinds if kind in above]
 
@@ -111,7 +109,7 @@ def study(results: Results) -> Study:
         for each, key in ((leakage.canaries, "repeats"), (leakage.windows, "prefix"))
     )
     inserted = canaries.filter(INSERTED)
-    found = list(levels(runs, leakage, inserted))
+    found = list(sizes.levels(runs, leakage, inserted))
     return Study(
         runs=runs,
         laws=fit_laws(runs),
@@ -130,15 +128,13 @@ def study(results: Results) -> Study:
         fits=canaries.filter("is_fitted"),
         windows=[_windows(part) for part in _places(windows, "prefix")],
         levels=found,
-        compared=list(compared(runs, found, inserted)),
+        compared=list(sizes.compared(runs, found, inserted)),
     )
 
 
 def _places(table: pl.DataFrame, *more: str) -> list[pl.DataFrame]:
     """Split into parts of one series and N, in order."""
-    if table.is_empty():
-        return []
-    return table.partition_by("series", SIZE, *more, maintain_order=True)
+    return [part for _, part in table.group_by("series", SIZE, *more, maintain_order=True)]
 
 
 def _place(part: pl.DataFrame) -> dict[str, Any]:
@@ -157,34 +153,31 @@ def _planted(part: pl.DataFrame) -> Row:
     return {
         **_place(part),
         "repeats": part["repeats"][0],
-        "exposure": exposure(part),
+        "exposure": sizes.exposure(part),
         "exposure_by_run": dict(by_run.select("run_id", "bits").iter_rows()),
         "most_bits": part["most_bits"].mean(),
         "secret_bits": part["secret_bits"].mean(),
         "fitted": part["fitted_bits"].mean(),
         "num_fitted": part["fitted_bits"].count(),
-        "extracted": recited(part) if part["is_extracted"].count() else None,
+        "extracted": sizes.recited(part) if part["is_extracted"].count() else None,
         "extracted_by_run": dict(by_run.select("run_id", "is_extracted").iter_rows()),
     }
 
 
 def _windows(part: pl.DataFrame) -> Row:
-    counts = part.select(pl.exclude(pl.String).sum()).row(0, named=True)
-    extraction = Extraction(
-        train=rate(counts["train"], counts["train_tried"]),
-        # Held-out windows are the same for all seeds.
-        heldout=rate(counts["heldout"], counts["heldout_tried"], times_asked=part.height),
-    )
+    found = sizes.extraction(part)
     return {
         **_place(part),
         "prefix": part["prefix"][0],
-        "extraction": extraction,
-        "excess": extraction.excess,
-        "singles": {row["run_id"]: excess(row).value for row in part.iter_rows(named=True)},
+        "extraction": found,
+        "excess": found.excess,
+        "singles": {
+            one["run_id"][0]: sizes.extraction(one).excess.value for one in part.iter_slices(1)
+        },
     }
 
 
-def _scores(part: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
+def _scores(part: pl.DataFrame, leakage: Leakage) -> Iterator[Row]:
     """Yield every score that a run has alone or with its oracle."""
     of_runs = {run_id: leakage.qualities[run_id] for run_id in part["run_id"]}
     for name in dict.fromkeys(name for scores in of_runs.values() for name in scores):
@@ -218,7 +211,7 @@ def _pooled(found: Sequence[Rate | TooFewControls]) -> Rate | TooFewControls:
     return refused or pooled(each for each in found if isinstance(each, Rate))
 
 
-def _shadowed(runs: pl.DataFrame, leakage: LeakageRun) -> Iterator[Row]:
+def _shadowed(runs: pl.DataFrame, leakage: Leakage) -> Iterator[Row]:
     """Yield scores with shadows, with every run of a group as the target once."""
     for group in groups(runs):
         part = runs.filter(pl.col("run_id").is_in(group))

@@ -4,16 +4,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rote.analysis.estimate import Estimate, span
+from rote.analysis.estimate import span
 from rote.analysis.fits.membership_law import MembershipLaw
 from rote.analysis.quantities.convergence import num_converged
 from rote.analysis.quantities.exposure import FEWEST_IN_GROUP
 from rote.analysis.quantities.leakage import GUESSES, SIZE
-from rote.analysis.quantities.membership import (
-    FALSE_POSITIVE_RATES,
-    LOSS_TAIL_RATE,
-    TooFewControls,
-)
+from rote.analysis.quantities.membership import FALSE_POSITIVE_RATES, LOSS_TAIL_RATE, TooFewControls
 from rote.analysis.reports.leakage.law import CONSTANTS, constant
 from rote.analysis.reports.leakage.sizes import Row
 from rote.analysis.reports.leakage.study import LOSS, Study
@@ -79,26 +75,22 @@ def score_table(rows: Sequence[Row]) -> Table:
     """Build a row per size, N and score."""
 
     def share(which: int, row: Row) -> Value:
-        if row["auroc"] is None:
-            return "none"
-        found = row["found"][which]
-        return found if isinstance(found, Estimate) else ("refused", found.reason)
-
-    def excluded(row: Row) -> Value:
-        found = row["excluded"] if row["auroc"] else "none"
+        found = (*row["found"], row["excluded"])[which] if row["auroc"] else "none"
         return ("refused", found.reason) if isinstance(found, TooFewControls) else found
 
+    shares = [
+        *(f"found at {100 * rate:g} % FPR" for rate in FALSE_POSITIVE_RATES),
+        f"others excluded at {100 * LOSS_TAIL_RATE:g} % FNR",
+    ]
     columns = [
         SIZE_COLUMN,
         Column("N", _with_runs, unit="targets"),
         Column("score", lambda row: score_name(row["score"])),
         Column("AUROC", lambda row: row["auroc"] or ("none", row["reason"]), unit=INTERVAL,
                form="{:.3f}"),
-        *(Column(f"found at {100 * rate:g} % FPR", partial(share, which), form="{:.1%}",
+        *(Column(title, partial(share, which), form="{:.1%}",
                  unit=f"{INTERVAL} at that threshold, or the reason")
-          for which, rate in enumerate(FALSE_POSITIVE_RATES)),
-        Column(f"others excluded at {100 * LOSS_TAIL_RATE:g} % FNR", excluded, form="{:.1%}",
-               unit=f"{INTERVAL} at that threshold, or the reason"),
+          for which, title in enumerate(shares)),
         Column("members", lambda row: (row["members"], f"{row['others']:,}") if row["auroc"]
                else None, unit="others", missing="none"),
     ]  # fmt: skip

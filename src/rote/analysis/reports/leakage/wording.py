@@ -125,14 +125,15 @@ def shadows_title(found: Study) -> str:
 def _highest(means: dict[str, Estimate]) -> str:
     """Name all scores that are equal as printed, and the loss beside them."""
     top = next(iter(means.values()))
-    if not (top.excludes(CHANCE_AUROC) and top.value > CHANCE_AUROC):
+    if not top.exceeds(CHANCE_AUROC):
         return (
             f"No score separates members from others beyond chance: the highest mean AUROC is "
             f"{top.words('{:.3f}')}"
         )
     equal = [each for each, mean in means.items() if f"{mean.value:.3f}" == f"{top.value:.3f}"]
     names = sentence(" and ".join(map(score_name, equal)))
-    beside = f"; loss {means[HEADLINE].value:.3f}" if HEADLINE not in equal else ""
+    is_beside = HEADLINE in means and HEADLINE not in equal
+    beside = f"; loss {means[HEADLINE].value:.3f}" if is_beside else ""
     verb = "have" if len(equal) > 1 else "has"
     return f"{names} {verb} the highest mean AUROC, {top.words('{:.3f}')}{beside}"
 
@@ -142,19 +143,15 @@ def rate_line(found: Study) -> str:
     losses = [row for row in found.scored if row["score"] == HEADLINE]
     top = max(reversed(losses or found.scored), key=lambda row: row["auroc"].value)
     shares = "; ".join(
-        f"at {100 * rate:g} % false positives {_members_found(each)}"
+        f"at {100 * rate:g} % false positives "
+        + (f"refused ({each.reason})" if isinstance(each, TooFewControls)
+           else f"{each.value:.1%} of members")
         for rate, each in zip(FALSE_POSITIVE_RATES, top["found"], strict=True)
-    )
+    )  # fmt: skip
     return (
         f"{sentence(score_name(top['score']))}, {top['series']} at N = {top['N']:,}: AUROC "
         f"{top['auroc'].value:.3f}; {shares}"
     )
-
-
-def _members_found(found: Estimate | TooFewControls) -> str:
-    if isinstance(found, TooFewControls):
-        return f"refused ({found.reason})"
-    return f"{found.value:.1%} of members"
 
 
 def exposure_title(found: Study) -> str:
@@ -164,7 +161,7 @@ def exposure_title(found: Study) -> str:
         return "No canary was inserted: controls alone"
     means = found.ends(inserted, "exposure")
     bits = _in_words(means, "{:.1f} bits")
-    if not any(mean.ends[0] > CHANCE_BITS for mean in means.values()):
+    if not any(mean.exceeds(CHANCE_BITS) for mean in means.values()):
         return f"{_inserted(inserted)} cannot be distinguished from a guess (1.44 bits): {bits}"
     most = sum(row["most_bits"] for row in inserted) / len(inserted)
     return f"{_inserted(inserted)} are exposed by {bits}, of {most:.1f} (a guess: 1.44)"
