@@ -26,6 +26,7 @@ from tests.site.planted import plant
 
 from rote.config.compose import Composer
 from rote.core.provenance import provenance
+from rote.gathering.api import Api
 from rote.ledger.spec import Spec
 from rote.site.server import Server
 
@@ -140,7 +141,7 @@ def one_look(page: Page, address: str) -> dict[str, float]:
 
 def served(outputs: Path) -> dict[str, Any]:
     """What the server takes for a page's table, then for the questions about progress."""
-    with Server(outputs, port=0) as server:
+    with Server(outputs, port=0, api=Api(outputs)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
         home, _, token = server.address.partition("?token=")
