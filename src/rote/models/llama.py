@@ -111,15 +111,18 @@ class LlamaBlock(nn.Module):
 
     def forward(self, residual_BLD: Tensor, past: Past | None = None) -> Tensor:
         """[B, L, D] -> [B, L, D], for positions after those of ``past``, which they join."""
-        residual_BLD = residual_BLD + self.attention(self.attention_norm(residual_BLD), past)
-        widened_BLD: Tensor = residual_BLD + self.mlp(self.mlp_norm(residual_BLD))
-        return widened_BLD
+        mixed_BLD = self.attention(self.attention_norm(residual_BLD), past)
+        return self._widened(residual_BLD + mixed_BLD)
 
     def activation_bytes(self, step: StepFormat) -> float:
         """See `rote.models.contracts.HasActivationBytes`."""
         norms = 2 * NORM_BYTES * len(self.mlp_norm.weight)
         mlp: float = self.mlp.activation_bytes(step)  # type: ignore[operator]
         return norms + self.attention.activation_bytes(step) + mlp
+
+    def _widened(self, residual_BLD: Tensor) -> Tensor:
+        widened_BLD: Tensor = residual_BLD + self.mlp(self.mlp_norm(residual_BLD))
+        return widened_BLD
 
 
 class Llama(Decoder):
