@@ -181,6 +181,8 @@ def their_trainer(cell: Cell) -> Contestant:
     logging.getLogger("transformers").setLevel(logging.ERROR)
 
     class Watching(TrainerCallback):
+        watch: Stopwatch
+
         def on_step_end(self, *_: object, **__: object) -> None:
             self.watch.step_is_over()
 

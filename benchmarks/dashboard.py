@@ -151,7 +151,7 @@ def served(outputs: Path) -> dict[str, Any]:
             asked = urllib.request.Request(home + path, headers=cookie)
             return timed(lambda: urllib.request.urlopen(asked).read())
 
-        row = {"served_table_first_seconds": round(ask("data/sweeps/many.js"), 3)}
+        row: dict[str, Any] = {"served_table_first_seconds": round(ask("data/sweeps/many.js"), 3)}
         for name, path in (
             ("served_table_again_seconds", "data/sweeps/many.js"),
             ("served_progress_seconds", "live/sweeps/many.json"),

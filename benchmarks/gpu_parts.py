@@ -138,7 +138,7 @@ def _finish(shape: tuple[int, ...], count: int, mode: str | None) -> Row:
 def memory() -> Rows:
     """Peak memory of two steps of `rote train`, beside the bill's."""
     gpt2 = ("task.length=1024", "task.vocab_size=50257")
-    cases = [("demo_s", 32, ("task.length=16",))]
+    cases: list[tuple[str, int, tuple[str, ...]]] = [("demo_s", 32, ("task.length=16",))]
     if IS_GPU:
         cases = [("535k", 1024, ()), ("124m", 4, gpt2), ("355m", 8, gpt2), ("774m", 8, gpt2)]
     for size, batch_size, task in cases:

@@ -103,7 +103,8 @@ def _steps(shape: tuple[int, ...], precision: str, way: str) -> Iterator[float]:
             start = time.process_time()
             with PRECISIONS[precision].active("cpu"):
                 token_nats(model, tokens_BL).mean().backward()
-            clipped = weights if way == "nanoGPT" else [one.grad for one in weights]
+            gradients = [one.grad for one in weights if one.grad is not None]
+            clipped: list[torch.Tensor] = [*weights] if way == "nanoGPT" else gradients
             module._clip(clipped, stacking.CLIP_NORM)
             optimiser.step()
             optimiser.zero_grad()

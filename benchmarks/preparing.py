@@ -25,14 +25,14 @@ from rote.tasks.text.prepare import prepare
 from rote.tasks.text.prepared import Prepared, open_prepared
 from rote.tasks.text.recipe import Recipe
 from rote.tasks.text.sources import LocalFiles, PythonLibrary
-from rote.tasks.text.tokenisers import Bytes, TrainedBPE, load
+from rote.tasks.text.tokenisers import Bytes, Tokeniser, TrainedBPE, load
 
 RESULTS = Path(__file__).parent / "results" / "preparing.json"
 LENGTH = 64
 WORDS_A_DOCUMENT = 500
 REPEAT_EVERY = 100  # one document in so many is there twice
 NUM_FILES = 8
-TOKENISERS = {
+TOKENISERS: dict[str, Tokeniser] = {
     "bytes": Bytes(),
     "bpe": TrainedBPE(vocab_size=2048, train_bytes=16 << 20),
 }

@@ -151,7 +151,7 @@ def share_rows(draws: int) -> Iterator[Row]:
                 )
                 held.append(holds(share(one).interval, a / (a + b)))
                 both = share_difference(one, other)
-                held_apart.append(holds(both and both.interval, 0.0))
+                held_apart.append(holds(both.interval if both else None, 0.0))
             group = f"{num_splits} splits, {num_seeds} seeds, {trials} items"
             sure = name != "all or nothing" or num_splits >= 20
             yield row("share over splits", name, group, held, claimed=sure)
@@ -181,7 +181,7 @@ def correlation_rows(draws: int) -> Iterator[Row]:
                 one = random.normal(size=number)
                 other = correlation * one + (1 - correlation**2) ** 0.5 * random.normal(size=number)
                 found = rank_correlation(one, other)
-                held.append(holds(found and found.interval, truth))
+                held.append(holds(found.interval if found else None, truth))
             yield row("rank correlation", f"rho = {truth:.2f}", f"{number} things", held)
 
 

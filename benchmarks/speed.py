@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib import metadata
@@ -27,8 +28,12 @@ from rote.core.provenance import provenance
 
 ROUNDS = 5
 STEPS = {"535k": 12, "1.86m": 6}  # timed ones; half a second to a second on quiet cores
-THEIRS = {"hf_trainer": contestants.their_trainer, "hf_loop": contestants.their_loop}
-OURS = {
+Maker = Callable[[Cell], contestants.Contestant]
+THEIRS: dict[str, Maker] = {
+    "hf_trainer": contestants.their_trainer,
+    "hf_loop": contestants.their_loop,
+}
+OURS: dict[str, Maker] = {
     "hf_loop_keeping_memory": contestants.their_loop,
     "our_loop": contestants.our_loop,
     "our_product": contestants.our_product,

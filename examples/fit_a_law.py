@@ -25,9 +25,9 @@ def main() -> None:
     for constant in fitted.constants:
         low, high = constant.bootstrap_interval or (np.nan, np.nan)
         print(f"{constant.name:6} {constant.value:10.4g}   95 %: {low:.4g} to {high:.4g}")
-    low, high = fitted.interval(1e11, 1e13)
+    least, most = fitted.interval(1e11, 1e13)
     print(f"loss at 100B parameters, 10T tokens: {fitted.predict(1e11, 1e13):.3f} nats a token")
-    print(f"95 %: {low:.3f} to {high:.3f}, ten times beyond the runs")
+    print(f"95 %: {least:.3f} to {most:.3f}, ten times beyond the runs")
     for warning in fitted.warnings:
         print(f"- {warning}")
 
