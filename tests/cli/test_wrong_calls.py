@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import Refused
 
+from rote.cli.main import main
+
 WRONG_WHOLE = ["0", "-1", "1.5", "nan", "inf", "-inf", "1e3", "many", "", " ", "\u0663", "9" * 5000]
 OF_A_RUN = "0123456789abcdef"
 TEXT = ["train", "task=text", "task/source=files", "task.length=64"]
@@ -109,7 +111,7 @@ OTHERS: list[list[str]] = [
     [*AUDIT, "--accelerator", "tpu"], [*AUDIT, "--output", ""],
     [*AUDIT, "--field", ""], [*AUDIT, "--reference"], ["doctor", "extra"], ["serve", "--prt", "1"],
     ["train", "--lines"], ["train", ""], ["train", "seed"], ["train", "--cfg"], ["train", "-m", ""],
-    ["train", "--cfg", "job", "-p", "nothing"], ["train", "--info", "x"], ["train", "seed=1,2"],
+    ["train", "--info", "x"], ["train", "seed=1,2"],
     ["train", "\x00=1"], ["train", "seed=\x1b[31m"], ["train", "size=80k,93k"],
 ]  # fmt: skip
 
@@ -133,4 +135,15 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     said = refused(*words)
     assert told in said
     assert said.strip().isprintable()
-    assert not list(tmp_path.glob("outputs/**/*.*"))
+    # What is explained may have prepared a corpus.
+    assert not list(tmp_path.glob("outputs/runs/*" if told else "outputs/**/*.*"))
+
+
+def test_what_hydra_says_of_a_package_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # put back after the test
+    monkeypatch.setattr("sys.argv", ["rote"])
+    assert main(["train", "--cfg", "job", "-p", "nothing"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
