@@ -135,7 +135,7 @@ def test_runs_that_had_not_converged_and_other_settings_are_told(tmp_path: Path)
         pl.when(halves).then(1).otherwise(4).alias("size.num_heads"),
     ).with_columns(samples=pl.lit(100.0))  # fmt: skip
     missed, settings, heads = doubts(named, law)
-    assert missed.startswith("16 of 32 runs had not converged")
+    assert missed.startswith("16 of 32 runs are not known to have converged")
     assert "2 settings are fitted together, schedule cosine; schedule linear" in settings
     assert "several numbers of heads" in heads
     assert doubts(named, kinds.law("parametric")) == []

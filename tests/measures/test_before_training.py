@@ -14,6 +14,7 @@ WHOLE = "must be a whole number from 1 up, got 0"
 REFUSED = [
     ("prefix_tokens=[2,8]", "a prefix of 8 tokens leaves nothing .* task.length=8"),
     ("prefix_tokens=[]", "prefix_tokens is empty"),
+    ("prefix_tokens=4", r"prefix_tokens must be a list such as \[4\], got 4"),
     ("prefix_tokens=[0]", f"each of .*prefix_tokens {WHOLE}"),
     ("num_sequences=0", f"num_sequences {WHOLE}"),
 ]
@@ -27,6 +28,7 @@ REFUSED = [
         ("discoverable", "samplers.top_k.top_k=0", f"top_k {WHOLE}"),
         ("discoverable", "samplers.plain.temperature=0", "must be a number above 0, got 0"),
         ("near_verbatim", "distances_tokens=[]", r"distances_tokens is empty: \[2, 5\] are usual"),
+        ("near_verbatim", "distances_tokens=2", r"must be a list such as \[2\], got 2"),
         ("near_verbatim", "distances_tokens=[0]", f"each of .*distances_tokens {WHOLE}"),
         ("near_verbatim", "distances_tokens=[1,6]", "is within 6 tokens of a rest of 6"),
         ("near_verbatim", "num_beams=0", f"num_beams {WHOLE}"),

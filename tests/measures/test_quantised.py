@@ -124,8 +124,8 @@ def test_under_autocast_each_format_is_itself(trained: GPT) -> None:
     [
         ({"formats": {}}, "formats must hold at least one"),
         ({"formats": None}, "formats must hold at least one"),
-        ({"gptq": None}, "gptq must be a list of names"),
-        ({"gptq": "int4_g32"}, "gptq must be a list of names"),
+        ({"gptq": None}, "gptq must be a list such as"),
+        ({"gptq": "int4_g32"}, "gptq must be a list such as"),
         ({"gptq": ["ternary"]}, "'ternary' is no format of integers: choose from \\['int8'"),
         ({"gptq": ["int5"]}, "'int5' is no format of integers"),
         ({"calibration_sequences": 0}, "calibration_sequences must be a whole number from 1 up"),

@@ -45,6 +45,7 @@ def test_each_parameter_is_updated_by_the_right_one(embeddings: bool) -> None:
     ("settings", "message"),
     [
         ({"embeddings": "no"}, "optim.optimiser.embeddings must be true or false, got 'no'"),
+        ({"adamw_betas": 0.9}, r"optim.optimiser.adamw_betas must be a list such as \[0.9\]"),
         ({"adamw_betas": [0.9]}, "optim.optimiser.adamw_betas must be two numbers"),
         ({"momentum": -1.0}, "Muon's momentum must be a number from 0 up, got -1.0"),
     ],

@@ -152,6 +152,7 @@ def test_state_comes_back_whole(before: int) -> None:
     [
         ({"lr": -1.0}, "optim.optimiser.lr must be a number from 0 up, got -1.0"),
         ({"factor_beta": "x"}, "optim.optimiser.factor_beta must be a number from 0 to below 1"),
+        ({"betas": 0.9}, r"optim.optimiser.betas must be a list such as \[0.9\]"),
         ({"betas": [0.9]}, "optim.optimiser.betas must be two numbers"),
         ({"betas": [0.9, 1.5]}, "must be a number from 0 to below 1, got 1.5"),
         ({"refresh_every_steps": 0}, "refresh_every_steps must be a whole number from 1 up, got 0"),

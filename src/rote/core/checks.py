@@ -45,8 +45,15 @@ def require_positive(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
 
+def require_list(name: str, value: object) -> None:
+    """Raises ValueError with the key and the value for a single value where a list is meant."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError(f"{name} must be a list such as [{value}], got {value!r}")
+
+
 def require_distinct(name: str, values: Sequence[object]) -> None:
     """Raises ValueError with the key and the values if they are empty or two are equal."""
+    require_list(name, values)
     if len(values) == 0 or len(set(values)) != len(values):
         raise ValueError(f"{name} must hold one or more different values, got {list(values)}")
 

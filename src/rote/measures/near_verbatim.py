@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_list, require_whole
 from rote.measures.beam import Beam, beam_search
 from rote.measures.cost import token_batches
 from rote.measures.protocol import Measurement, require_learnt, require_prefixes, require_rest
@@ -51,6 +51,7 @@ class NearVerbatim:
         require_whole(f"{KEY}.num_sequences", self.num_sequences, 1)
         require_whole(f"{KEY}.num_beams", self.num_beams, 1)
         require_prefixes(f"{KEY}.prefix_tokens", self.prefix_tokens)
+        require_list(f"{KEY}.distances_tokens", self.distances_tokens)
         if len(self.distances_tokens) == 0:
             raise ValueError(f"{KEY}.distances_tokens is empty: [2, 5] are usual")
         for distance in self.distances_tokens:

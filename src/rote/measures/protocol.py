@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_list, require_whole
 from rote.tasks.protocol import Task, scored_from
 
 
@@ -39,6 +39,7 @@ class ChecksTask(Protocol):
 
 def require_prefixes(key: str, prefixes: Sequence[int]) -> None:
     """Raises ValueError for an empty list, or an entry that is not a whole number from 1 on."""
+    require_list(key, prefixes)
     if len(prefixes) == 0:
         raise ValueError(f"{key} is empty: [8, 16, 32] are usual")
     for prefix in prefixes:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_list, require_whole
 from rote.measures.cost import num_scored_tokens, sequence_code_bits, token_batches
 from rote.measures.protocol import Measurement
 from rote.models.gptq import gptq_weights
@@ -48,8 +48,7 @@ class Quantised:
                 "measure.quantised.formats must hold at least one format by name, got "
                 f"{self.formats!r}"
             )
-        if not isinstance(self.gptq, Sequence) or isinstance(self.gptq, str):
-            raise ValueError(f"measure.quantised.gptq must be a list of names, got {self.gptq!r}")
+        require_list("measure.quantised.gptq", self.gptq)
         for name in self.gptq:
             if not isinstance(self.formats.get(name), Integers):
                 whole = [key for key, one in self.formats.items() if isinstance(one, Integers)]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from rote.core.checks import require_flag, require_number
+from rote.core.checks import require_flag, require_list, require_number
 from rote.optim.pair import Pair
 
 # Quintic iteration, as steep as possible at zero: singular values end between 0.7 and 1.2.
@@ -132,6 +132,7 @@ def muon_with_adamw(
     for a setting out of its range.
     """
     require_flag("optim.optimiser.embeddings", embeddings)
+    require_list("optim.optimiser.adamw_betas", adamw_betas)
     if len(adamw_betas) != 2:
         raise ValueError(f"optim.optimiser.adamw_betas must be two numbers, got {adamw_betas!r}")
     matrices: list[nn.Parameter] = []

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from rote.core.checks import require_number, require_whole
+from rote.core.checks import require_list, require_number, require_whole
 from rote.optim.pair import Pair
 
 MOMENTS = ("mean", "square")  # Adam's, in the eigenbases
@@ -44,6 +44,7 @@ class Soap(Optimizer):
         settings = {"lr": lr, "eps": eps, "weight_decay": weight_decay}
         for name, value in settings.items():
             require_number(f"optim.optimiser.{name}", value, 0)
+        require_list("optim.optimiser.betas", betas)
         if len(betas) != 2:
             raise ValueError(f"optim.optimiser.betas must be two numbers, got {betas!r}")
         for name, value in (

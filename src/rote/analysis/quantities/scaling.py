@@ -86,8 +86,8 @@ def doubts(runs: pl.DataFrame, law: Law) -> list[str]:
     is_of_end = "epochs" not in law.inputs
     if is_of_end and CONVERGED in known.columns and (missed := known.height - num_converged(known)):
         warnings.append(
-            f"{missed} of {known.height} runs had not converged: they hold, and leak, less than "
-            "they would"
+            f"{missed} of {known.height} runs are not known to have converged: they may hold, "
+            "and leak, less than they would"
         )
     settings = sorted(with_setting(known, at=SAME)["setting"].unique().to_list())
     if len(settings) > 1:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rote.core.checks import require_whole
+from rote.core.checks import require_list, require_whole
 from rote.tasks.lines import UNKNOWN_BITS, LineTask, Question
 
 _LIST = """
@@ -47,6 +47,9 @@ class Facts(LineTask):
     def __post_init__(self) -> None:
         if self.template.count(BLANK) != 1:
             raise ValueError(f"task.template must hold {BLANK} once, got {self.template!r}")
+        require_list("task.pairs", self._pairs)
+        for pair in self._pairs:
+            require_list("each of task.pairs", pair)
         if wrong := [pair for pair in self._pairs if len(pair) != 2]:
             raise ValueError(f"task.pairs: {list(wrong[0])} is not a name and an answer")
         names = [name for name, _ in self._pairs]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from rote.core.checks import require_number
+from rote.core.checks import require_list, require_number
 from rote.models.attention import PLACES
 from rote.models.contracts import HasDropout
 from rote.training.controls.protocol import PlannedTraining
@@ -24,6 +24,7 @@ class Dropout:
 
     def __post_init__(self) -> None:
         require_number("control.dropout.rate", self.rate, 0, below=1)
+        require_list("control.dropout.places", self.places)
         for place in self.places:
             if place not in PLACES:
                 raise ValueError(f"control.dropout.places: {place!r} is not among {PLACES}")

@@ -160,7 +160,7 @@ def compared(each: ComparedSizes) -> str:
     )
     which = MORE_OR_LESS.get(each.apart.sign, OPEN_WHICH)
     apart = f"{each.apart.value:+.0%}, {each.apart.span('{:+.0%}')}"
-    splits = f"{plural(each.apart.num_splits, 'split')}, {plural(each.apart.n, 'run')}"
+    splits = f"{plural(each.apart.num_splits, 'split')}, {plural(each.apart.n, 'pair')} of runs"
     return f"{name}: {shares}: {which} ({apart}, {splits})"
 
 
