@@ -144,7 +144,10 @@ def test_the_command_archives_and_restores_runs_with_their_code(
     code = outputs / "sweeps" / "many" / "code"
     taken = take_snapshot(code, [own])
     before = {name: (outputs / name).read_bytes() for name in files(outputs)}
+    run_id = next((outputs / "runs").iterdir()).name
     assert main(["archive", "many"]) == 0
+    assert main(["logs", run_id]) == 2
+    assert ".zip: rote archive NAME --restore" in capsys.readouterr().err
     assert files(code) == {f"{taken.digest}.zip"}
     assert main(["archive", "many", "--restore"]) == 0
     after = files(outputs) - {"archives/lock", "sweeps/many/lock"}

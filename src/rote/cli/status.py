@@ -158,6 +158,8 @@ def logs(
     outputs = outputs_folder()
     run = Store(outputs).run(name)
     if not run.path.is_dir():
+        if packed := run.in_archive():
+            raise ValueError(f"run {name!r} is in {packed.shard}: rote archive NAME --restore")
         raise ValueError(f"run {name!r} is not in {run.path.parent}: see rote status")
     console = screen()
     try:
