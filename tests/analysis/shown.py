@@ -35,6 +35,11 @@ def tables(content: Content, section: str = "") -> list[Table]:
     return [each for each in blocks(content, section) if isinstance(each, Table)]
 
 
+def lines(table: Table) -> list[list[str]]:
+    """What the cells of each row say in one line."""
+    return [[cell.line for cell in row] for row in table.body]
+
+
 def texts(content: Content) -> str:
     found = [each for each in blocks(content) if isinstance(each, Text)]
     return "\n".join(line for each in found for line in (each.words, *each.items))

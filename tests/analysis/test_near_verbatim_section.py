@@ -72,7 +72,7 @@ def test_a_report_shows_exact_and_near_rows_side_by_side(
         "Near-verbatim extraction", "Runs"
     ]  # fmt: skip
     (table,) = shown.tables(content, "Near-verbatim extraction")
-    rows = [[cell.split(" (")[0] for cell in row[1:]] for row in table.text()[1:]]
+    rows = [[cell.split(" (")[0] for cell in row[1:]] for row in shown.lines(table)]
     quarter = f"{-(-run['task.num_sequences'] // 4) / run['task.num_sequences']:.1%}"
     assert rows[:3] == [
         ["train", "4", "exact", "50.0%", *[quarter] * 4, "50.0%"],

@@ -196,8 +196,8 @@ def test_samples_that_it_takes_to_find_text_are_shown(results: Results, tmp_path
     content = make(with_arrays(results, tmp_path, "train-8-10-0", total, more))
     _, table = shown.tables(content, "Extraction")
     name = "1x8, N = 10, seed 0"
-    assert table.text()[1][:4] == [name, "train", "top k", "4"]
-    shares = [[cell.split()[0] for cell in row[4:]] for row in table.text()[1:]]
+    assert shown.lines(table)[0][:4] == [name, "train", "top k", "4"]
+    shares = [[cell.split()[0] for cell in row[4:]] for row in shown.lines(table)]
     assert shares[0] == ["40.0%", "40.0%", "80.0%", "80.0%", "50.0%"]
     assert shares[1] == ["0.0%"] * 4 + ["not"]
     assert content.numbers[f"discoverable {name}, top k 4, train"]["in 100"] == 0.8
@@ -215,9 +215,11 @@ def test_samples_that_models_draw_are_shown(results: Results, tmp_path: Path) ->
     total = "generation.top_k_samples"
     content = make(with_arrays(results, tmp_path, run_id, total, more))
     drawn, ranked = shown.tables(content, "draws")
-    assert drawn.text()[1] == ["1x8, N = 10, seed 0, top k", "20.0% (2.5% to 55.6%)",
-                               "10.0% (0.3% to 44.5%)", "2", "10 (10)"]  # fmt: skip
-    assert [row[1] for row in ranked.text()[1:]] == ["perplexity", "window"]
+    assert shown.lines(drawn)[0] == [
+        "1x8, N = 10, seed 0, top k", "20.0% (2.5% to 55.6%)", "10.0% (0.3% to 44.5%)", "2",
+        "10 (10)",
+    ]  # fmt: skip
+    assert [row[1] for row in shown.lines(ranked)] == ["perplexity", "window"]
     number = content.numbers["drawn 1x8, N = 10, seed 0, top k"]
     assert number["memorised"] == 0.2 and number["runs"] == [run_id]
     assert any("20.0% (2.5% to 55.6%) of distinct samples" in line for line in content.headlines)
