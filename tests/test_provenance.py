@@ -62,8 +62,8 @@ def test_several_versions_of_the_code_are_one_line_the_most_frequent_first() -> 
     ]  # fmt: skip
     assert code_versions(runs) == (
         "trained by 5 versions of the code: commit aaaaaaa, copy ddddddd (1,000 runs); commit "
-        "bbbbbbb (2 runs); commit aaaaaaa, copy ccccccc (1 runs); commit aaaaaaa with changes "
-        "ddddddd (1 runs); 1 more"
+        "bbbbbbb (2 runs); commit aaaaaaa, copy ccccccc (1 run); commit aaaaaaa with changes "
+        "ddddddd (1 run); 1 more"
     )
 
 
@@ -75,7 +75,7 @@ def test_status_report_and_site_say_that_versions_differ(
     plan = plant(tmp_path, base, name="mixed", num_runs=9)
     first = Store(tmp_path).run(plan.run_ids[0])
     first.finish(first.record(), first.arrays(), {**CIRCUMSTANCES, "commit": OTHER})
-    line = "trained by 2 versions of the code: commit 0123abc (8 runs); commit bbbbbbb (1 runs)"
+    line = "trained by 2 versions of the code: commit 0123abc (8 runs); commit bbbbbbb (1 run)"
     for words in (["status", "mixed"], ["report", "mixed"]):
         assert main(words) == 0
         assert line in capsys.readouterr().out

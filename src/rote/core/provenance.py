@@ -56,7 +56,10 @@ def code_versions(circumstances: Iterable[Mapping[str, Any]]) -> str:
     tally = Counter(copy or copies.get(state, state) for state, copy in runs)
     if len(tally) < 2:
         return ""
-    listed = [f"{names.get(each, each)} ({number:,} runs)" for each, number in tally.most_common()]
+    listed = [
+        f"{names.get(each, each)} ({number:,} {'run' if number == 1 else 'runs'})"
+        for each, number in tally.most_common()
+    ]
     more = [f"{len(listed) - SHOWN_VERSIONS} more"] * (len(listed) > SHOWN_VERSIONS)
     shown = "; ".join([*listed[:SHOWN_VERSIONS], *more])
     return f"trained by {len(tally)} versions of the code: {shown}"
