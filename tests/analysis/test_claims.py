@@ -180,6 +180,16 @@ def test_markdown_and_summary_count_the_same_verdicts(tmp_path: Path) -> None:
     )
 
 
+def test_a_report_that_decides_nothing_is_no_objection_to_one_that_does(tmp_path: Path) -> None:
+    write_report(tmp_path, "s", x=between(0, 3), y=between(2, 3))
+    write_report(tmp_path, "t", x=between(2, 3))
+    tests = [a_test({"above": 1}), a_test({"above": 1}, sweep="t")]
+    assert [judge(a_claim(each), tmp_path, [], []).verdict for each in tests] == [UNDECIDED, HOLDS]
+    assert judge(a_claim(*tests), tmp_path, [], []).verdict == HOLDS
+    wide = a_test({"above": 1}, number="*")
+    assert judge(a_claim(wide), tmp_path, [], []).verdict == UNDECIDED
+
+
 def test_runs_without_a_test_of_convergence_are_said_so(tmp_path: Path) -> None:
     write_report(tmp_path, "s", converged=(0, 0), x=between(2, 3))
     judged = judge(a_claim(a_test({"above": 1})), tmp_path, [], [])

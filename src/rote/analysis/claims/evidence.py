@@ -116,10 +116,14 @@ class JudgedClaim:
         return next((each for each in tests if not self.is_small or each.settings == PRINTED), None)
 
     def _verdict_at(self, settings: str) -> str:
-        verdicts = {each.verdict for each in self.evidence if each.settings == settings}
-        if FAILS in verdicts:
+        """A report holds where all its numbers do; one that decides nothing is no objection."""
+        by_report: dict[str, set[str]] = {}
+        for each in self.evidence:
+            if each.settings == settings:
+                by_report.setdefault(each.measured.report, set()).add(each.verdict)
+        if any(FAILS in verdicts for verdicts in by_report.values()):
             return FAILS
-        return HOLDS if verdicts == {HOLDS} else UNDECIDED
+        return HOLDS if {HOLDS} in by_report.values() else UNDECIDED
 
 
 def judge(
